@@ -1,0 +1,1 @@
+"""Where is each customer, and who runs it? Journeys, engine, store, service, API, console, CLI."""

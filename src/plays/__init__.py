@@ -1,0 +1,1 @@
+"""What do we do, and for whom? Plays, content, offers, experiments, lint."""

@@ -1,0 +1,81 @@
+"""The one envelope inside: something that happened upstream (semantics §1)."""
+
+import re
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import orjson
+
+from signals.instant import MINUTE, Instant, iso, parse_instant
+
+MAX_SKEW = 5 * MINUTE
+"""An event this far in the future is taken as now; further is refused (semantics §2)."""
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@|+=~#-]{0,254}", re.ASCII)
+"""What an account or contact id may look like: printable ASCII that needs no quoting in a path or a page (B35)."""
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """Something that happened upstream. `source` and `id` together are unique; the rest is its content.
+
+    `account` is None until identity has been resolved; `timed` says whether the sender gave `time`
+    (otherwise it is `received_at`, and no part of the content); `seq` is its place in our log.
+    """
+
+    id: str
+    source: str
+    type: str
+    time: Instant
+    account: str | None = None
+    contact: str | None = None
+    data: dict[str, Any] = {}
+    received_at: Instant = 0
+    timed: bool = True
+    seq: int = 0
+
+    @property
+    def key(self) -> bytes:
+        """16 bytes that stand for (source, id), the dedupe key. NUL cannot be part of either."""
+        return blake2b(f"{self.source}\0{self.id}".encode(), digest_size=16).digest()
+
+    @property
+    def content_hash(self) -> bytes:
+        """16 bytes over the canonical fields, without transport times: tells a retry from a reused id (I3)."""
+        canonical = [self.type, self.time if self.timed else None, self.account, self.contact, self.data]
+        return blake2b(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+
+
+def encode(event: Event) -> bytes:
+    """The event as a structured CloudEvent, as it lies in the embedded log and on `journeys.events`."""
+    body: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "data": event.data,
+    }
+    if event.timed:
+        body["time"] = iso(event.time)
+    if event.account is not None:
+        body["account"] = event.account
+    if event.contact is not None:
+        body["contact"] = event.contact
+    return orjson.dumps(body)
+
+
+def decode(raw: bytes, received_at: Instant) -> Event:
+    """The inverse of `encode`, for bytes this service wrote and checked itself."""
+    body = orjson.loads(raw)
+    time = body.get("time")
+    return Event(
+        id=body["id"],
+        source=body["source"],
+        type=body["type"],
+        time=received_at if time is None else min(parse_instant(time), received_at),
+        account=body.get("account"),
+        contact=body.get("contact"),
+        data=body.get("data") or {},
+        received_at=received_at,
+        timed=time is not None,
+    )
