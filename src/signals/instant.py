@@ -110,7 +110,7 @@ def _read_instant(value: Any) -> Any:
     if hasattr(value, "isoformat"):  # a YAML date
         return parse_instant(value.isoformat())
     if not isinstance(value, str):
-        raise ValueError("must be RFC 3339 text")  # noqa: TRY004 - Pydantic turns ValueError into a field error
+        raise ValueError("must be RFC 3339 text")
     return parse_instant(value)
 
 

@@ -1,0 +1,71 @@
+"""Conditions: data a marketer writes, compiled once, evaluated against a profile at an instant (semantics §3)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from signals.conditions import states, windows
+from signals.conditions.grammar import ATOMS, Condition
+from signals.conditions.node import Anything, Everything, Moment, Negation, Node, Verdict
+from signals.conditions.states import ConditionRefused
+
+_ADAPTER: TypeAdapter[Any] = TypeAdapter(Condition)
+
+_BUILDERS: dict[str, Callable[[dict[str, Any], Any], Node]] = {
+    "attribute": states.AttributeNode,
+    "reached": states.ReachedNode,
+    "not_reached": states.NotReachedNode,
+    "signal": states.SignalNode,
+    "role": states.RoleNode,
+    "segment": lambda source, atom: states.MemberNode(
+        source, f"segment:{atom.segment}", lambda profile: atom.segment in profile.segments
+    ),
+    "stage": lambda source, atom: states.MemberNode(
+        source, "stage", lambda profile: profile.stage == atom.stage
+    ),
+    "tag": lambda source, atom: states.MemberNode(source, "tags", lambda profile: atom.tag in profile.tags),
+    "count": windows.count_node,
+    "sum": lambda source, atom: windows.amount_node(source, atom, "sum"),
+    "average": lambda source, atom: windows.amount_node(source, atom, "average"),
+    "min": lambda source, atom: windows.amount_node(source, atom, "min"),
+    "max": lambda source, atom: windows.amount_node(source, atom, "max"),
+    "distinct": windows.distinct_node,
+    "change": windows.change_node,
+    "regular": windows.regular_node,
+    "sequence": windows.sequence_node,
+    "latest": windows.latest_node,
+    "absent": windows.absent_node,
+    "missed": windows.missed_node,
+    "all": lambda source, atom: Everything(source, [compile_condition(child) for child in atom.all]),
+    "any": lambda source, atom: Anything(source, [compile_condition(child) for child in atom.any]),
+    "not": lambda source, atom: Negation(source, compile_condition(atom.not_)),
+}
+_WORDS = {model: word for word, model in ATOMS.items()}
+
+
+def parse_condition(data: Any) -> BaseModel:
+    """The checked condition. Raises pydantic.ValidationError with the place of what is wrong."""
+    parsed: BaseModel = _ADAPTER.validate_python(data)
+    return parsed
+
+
+def compile_condition(condition: Any) -> Node:
+    """A condition, as data or already checked, compiled to the node that answers it.
+
+    Raises pydantic.ValidationError where it is not a condition, ConditionRefused where it can mean nothing.
+    """
+    atom = condition if isinstance(condition, BaseModel) else parse_condition(condition)
+    source = atom.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    return _BUILDERS[_WORDS[type(atom)]](source, atom)
+
+
+__all__ = [
+    "Condition",
+    "ConditionRefused",
+    "Moment",
+    "Node",
+    "Verdict",
+    "compile_condition",
+    "parse_condition",
+]

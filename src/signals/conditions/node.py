@@ -1,0 +1,156 @@
+"""What a compiled condition is: a node that answers `(holds, until)` for a profile at an instant, and why."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+from signals.event import Event
+from signals.instant import Instant
+from signals.measures import Measure
+from signals.profile import Contact, Profile
+
+Answer: TypeAlias = tuple[bool | None, Instant | None]
+"""`holds` (None: unknown) and `until`: the earliest instant at which that could change without an event (None: never)."""
+
+Evidence: TypeAlias = dict[str, Any]
+"""One atom's evidence: `condition` as written, `holds`, `saw`, and `since` or `at` where an instant matters."""
+
+
+class Moment(NamedTuple):
+    """What a condition is evaluated against: a profile now, and what a journey adds to it."""
+
+    profile: Profile
+    now: Instant
+    event: Event | None = None
+    contact: Contact | None = None
+    key: str | None = None
+
+
+class Verdict(NamedTuple):
+    """The answer to a condition (semantics §3)."""
+
+    holds: bool | None
+    until: Instant | None
+    because: list[Evidence]
+
+
+class Node:
+    """A compiled condition. `source` is the condition as written, for evidence."""
+
+    def __init__(self, source: dict[str, Any]) -> None:
+        self.source = source
+
+    def test(self, moment: Moment) -> Answer:
+        """Whether it holds, and until when that is certain."""
+        raise NotImplementedError  # abstract: every atom defines it
+
+    def saw(self, moment: Moment) -> Any:
+        """The value the answer rests on, as plain data."""
+        raise NotImplementedError  # abstract: every atom defines it
+
+    def because(self, moment: Moment) -> Iterator[Evidence]:
+        """The evidence, atom by atom."""
+        yield {"condition": self.source, "holds": self.test(moment)[0], "saw": self.saw(moment)}
+
+    def reads(self) -> Iterator[str]:
+        """Tokens of what the fold may touch that could change the answer (`attribute:plan`, `measure:7`, …)."""
+        yield from ()
+
+    def measures(self) -> Iterator[Measure]:
+        """The measures it asks the profile to keep."""
+        yield from ()
+
+    def verdict(self, moment: Moment) -> Verdict:
+        """The full answer with its evidence."""
+        holds, until = self.test(moment)
+        return Verdict(holds, until, list(self.because(moment)))
+
+
+def soonest(first: Instant | None, second: Instant | None) -> Instant | None:
+    """The earlier of two instants, None being never."""
+    if first is None:
+        return second
+    return first if second is None or first < second else second
+
+
+class Everything(Node):
+    """`all`: false as soon as one is false; unknown if none is false and one is unknown (Kleene)."""
+
+    def __init__(self, source: dict[str, Any], children: list[Node]) -> None:
+        super().__init__(source)
+        self.children = children
+
+    def test(self, moment: Moment) -> Answer:
+        unknown, earliest = False, None
+        for child in self.children:
+            holds, until = child.test(moment)
+            if holds is False:
+                return False, until  # it stays false at least as long as this child does
+            unknown = unknown or holds is None
+            earliest = soonest(earliest, until)
+        return (None if unknown else True), earliest
+
+    def because(self, moment: Moment) -> Iterator[Evidence]:
+        holds = self.test(moment)[0]
+        for child in self.children:
+            if holds is not False or child.test(moment)[0] is False:
+                yield from child.because(moment)
+
+    def reads(self) -> Iterator[str]:
+        for child in self.children:
+            yield from child.reads()
+
+    def measures(self) -> Iterator[Measure]:
+        for child in self.children:
+            yield from child.measures()
+
+
+class Anything(Everything):
+    """`any`: true as soon as one is true; unknown if none is true and one is unknown (Kleene)."""
+
+    def test(self, moment: Moment) -> Answer:
+        unknown, earliest = False, None
+        for child in self.children:
+            holds, until = child.test(moment)
+            if holds is True:
+                return True, until
+            unknown = unknown or holds is None
+            earliest = soonest(earliest, until)
+        return (None if unknown else False), earliest
+
+    def because(self, moment: Moment) -> Iterator[Evidence]:
+        holds = self.test(moment)[0]
+        for child in self.children:
+            if holds is not True or child.test(moment)[0] is True:
+                yield from child.because(moment)
+
+
+class Negation(Node):
+    """`not`: unknown stays unknown."""
+
+    def __init__(self, source: dict[str, Any], child: Node) -> None:
+        super().__init__(source)
+        self.child = child
+
+    def test(self, moment: Moment) -> Answer:
+        holds, until = self.child.test(moment)
+        return (None if holds is None else not holds), until
+
+    def because(self, moment: Moment) -> Iterator[Evidence]:
+        for evidence in self.child.because(moment):
+            yield {**evidence, "negated": not evidence.get("negated", False)}
+
+    def reads(self) -> Iterator[str]:
+        return self.child.reads()
+
+    def measures(self) -> Iterator[Measure]:
+        return self.child.measures()
+
+
+def say(evidence: Evidence) -> str:
+    """One line of evidence for a person."""
+    condition = evidence["condition"]
+    word, about = next(iter(condition.items()))
+    rest = ", ".join(f"{name} {value}" for name, value in condition.items() if name != word)
+    about = about if isinstance(about, str) else ", ".join(map(str, about))
+    negation = "not " if evidence.get("negated") else ""
+    return f"{negation}{word} {about}{': ' + rest if rest else ''} (saw {evidence['saw']})"

@@ -1,0 +1,263 @@
+"""Atoms on what a profile is: attributes, milestones, segments, stage, tags, signals, roles."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from signals.attributes import DERIVED, SOURCES, account_value, contact_value
+from signals.conditions.grammar import AttributeAtom, NotReachedAtom, ReachedAtom, RoleAtom, SignalAtom
+from signals.conditions.node import Answer, Moment, Node, soonest
+from signals.conditions.operators import MISSING, as_instant, dig, is_number, predicate
+from signals.instant import DAY, Duration, Instant, format_duration, iso
+from signals.profile import Profile, Write, ever_held, holders, role_spans
+
+VACANT_AFTER = 14 * DAY
+"""A role nobody ever held is vacant once the account is this old (semantics §3)."""
+
+
+class ConditionRefused(ValueError):
+    """A condition that is well-formed but cannot mean anything; the message says why."""
+
+
+def plain(value: Any) -> Any:
+    """MISSING as None, for evidence."""
+    return None if value is MISSING else value
+
+
+class AttributeNode(Node):
+    """`{attribute: account.plan, is: pro, for: 7d}`."""
+
+    def __init__(self, source: dict[str, Any], atom: AttributeAtom) -> None:
+        super().__init__(source)
+        self.root, *path = atom.attribute.split(".")
+        if self.root not in ("account", "contact", "event") or not path:
+            raise ConditionRefused(
+                f"{atom.attribute!r} names no attribute: start with account., contact. or event."
+            )
+        self.path = tuple(path)
+        self.atom = atom
+        self.holds_for = atom.for_
+        self.divisor = None if atom.per is None else tuple(atom.per.removeprefix("account.").split("."))
+        compares = atom.model_fields_set - {"attribute", "for_", "within", "past", "last", "per"}
+        self.matches = predicate(atom) if compares else None
+        self.dated = [
+            (word, span) for word in ("within", "past", "last") if (span := getattr(atom, word)) is not None
+        ]
+        if atom.for_ is not None and (self.root != "account" or path[0] in DERIVED or self.dated):
+            raise ConditionRefused(
+                "for needs an attribute of the account whose past is kept, and no date word"
+            )
+
+    def value(self, moment: Moment) -> tuple[Any, Instant | None]:
+        """The value asked about (already divided by `per`) and until when it stands."""
+        value, until = self._given(moment)
+        if self.divisor is None:
+            return value, until
+        by, by_until = account_value(moment.profile, self.divisor, moment.now)
+        if not is_number(value) or not is_number(by) or by == 0:
+            return MISSING, soonest(until, by_until)
+        return value / by, soonest(until, by_until)
+
+    def _given(self, moment: Moment) -> tuple[Any, Instant | None]:
+        if self.root == "account":
+            return account_value(moment.profile, self.path, moment.now)
+        if self.root == "contact":
+            contact = moment.contact
+            return (MISSING if contact is None else contact_value(contact, self.path, moment.now)), None
+        event = moment.event
+        if event is None:
+            return MISSING, None
+        if self.path[0] == "data":
+            return dig(event.data, self.path[1:]), None
+        return dig({"type": event.type, "contact": event.contact, "source": event.source}, self.path), None
+
+    def test(self, moment: Moment) -> Answer:
+        value, until = self.value(moment)
+        holds: bool | None = self.matches is None or self.matches(value)
+        for word, span in self.dated:
+            instant = as_instant(value) if isinstance(value, str) else None
+            if instant is None:
+                return False, until
+            within, flips = _date_holds(word, span, instant, moment.now)
+            holds, until = holds and within, soonest(until, flips)
+        if self.holds_for is None or not holds:
+            return holds, until
+        matures = self._since(moment.profile) + self.holds_for
+        return (True, until) if moment.now >= matures else (False, soonest(until, matures))
+
+    def _since(self, profile: Profile) -> Instant:
+        """Since when the comparison has held without a break: the same value again does not restart it."""
+        writes: list[Write] = profile.attributes.get(self.path[0], [])
+        since = profile.created_at
+        for entry in reversed(writes):
+            value = MISSING if entry.value is None else entry.value
+            inner = dig(value, self.path[1:]) if len(self.path) > 1 and value is not MISSING else value
+            if self.matches is not None and not self.matches(inner):
+                return since
+            since = entry.at
+        # before the first write the value was missing, which may satisfy is_not and the like
+        return profile.created_at if self.matches is not None and self.matches(MISSING) else since
+
+    def saw(self, moment: Moment) -> Any:
+        return plain(self.value(moment)[0])
+
+    def reads(self) -> Iterator[str]:
+        if self.root == "account":
+            yield f"attribute:{self.path[0]}"
+            yield f"attribute:{SOURCES.get(self.path[0], self.path[0])}"
+        else:
+            yield "contacts"
+        if self.divisor is not None:
+            yield f"attribute:{self.divisor[0]}"
+
+
+def _date_holds(word: str, span: Duration, date: Instant, now: Instant) -> Answer:
+    """within: now <= d <= now+span; past: d <= now-span; last: now-span < d <= now."""
+    if word == "within":
+        if now < date - span:
+            return False, date - span
+        return (True, date + 1) if now <= date else (False, None)
+    if word == "past":
+        return (True, None) if now >= date + span else (False, date + span)
+    if now < date:
+        return False, date
+    return (True, date + span) if now < date + span else (False, None)
+
+
+class ReachedNode(Node):
+    """`{reached: activated, for: 30d}`."""
+
+    def __init__(self, source: dict[str, Any], atom: ReachedAtom) -> None:
+        super().__init__(source)
+        self.milestone, self.holds_for = atom.reached, atom.for_ or 0
+
+    def test(self, moment: Moment) -> Answer:
+        at = moment.profile.milestones.get(self.milestone)
+        if at is None:
+            return False, None
+        matures = at + self.holds_for
+        return (True, None) if moment.now >= matures else (False, matures)
+
+    def saw(self, moment: Moment) -> Any:
+        at = moment.profile.milestones.get(self.milestone)
+        return "never reached" if at is None else f"reached {iso(at)}"
+
+    def reads(self) -> Iterator[str]:
+        yield f"milestone:{self.milestone}"
+
+
+class NotReachedNode(Node):
+    """`{not_reached: activated, since: account.created_at, for: 14d}`."""
+
+    def __init__(self, source: dict[str, Any], atom: NotReachedAtom) -> None:
+        super().__init__(source)
+        self.milestone, self.holds_for = atom.not_reached, atom.for_
+        self.since = tuple(atom.since.removeprefix("account.").split("."))
+
+    def _started(self, moment: Moment) -> Instant | None:
+        value, _ = account_value(moment.profile, self.since, moment.now)
+        return as_instant(value) if isinstance(value, str) else None
+
+    def test(self, moment: Moment) -> Answer:
+        if self.milestone in moment.profile.milestones:
+            return False, None
+        started = self._started(moment)
+        if started is None:
+            return False, None
+        matures = started + self.holds_for
+        return (True, None) if moment.now >= matures else (False, matures)
+
+    def saw(self, moment: Moment) -> Any:
+        at = moment.profile.milestones.get(self.milestone)
+        if at is not None:
+            return f"reached {iso(at)}"
+        started = self._started(moment)
+        if started is None:
+            return f"account.{'.'.join(self.since)} is missing"
+        return f"not reached in {format_duration((moment.now - started) // DAY * DAY)}"
+
+    def reads(self) -> Iterator[str]:
+        yield f"milestone:{self.milestone}"
+        yield f"attribute:{self.since[0]}"
+
+
+class MemberNode(Node):
+    """`{segment: x}`, `{stage: x}`, `{tag: x}`: a state the definitions have put the account in."""
+
+    def __init__(self, source: dict[str, Any], token: str, member: Callable[[Profile], bool]) -> None:
+        super().__init__(source)
+        self.token, self.member = token, member
+
+    def test(self, moment: Moment) -> Answer:
+        return self.member(moment.profile), None
+
+    def saw(self, moment: Moment) -> Any:
+        return "yes" if self.member(moment.profile) else "no"
+
+    def reads(self) -> Iterator[str]:
+        yield self.token
+
+
+class SignalNode(Node):
+    """`{signal: champion_left}` (open now), `{signal: champion_left, in: 30d}` (fired)."""
+
+    def __init__(self, source: dict[str, Any], atom: SignalAtom) -> None:
+        super().__init__(source)
+        self.signal, self.window = atom.signal, atom.in_
+
+    def test(self, moment: Moment) -> Answer:
+        state = moment.profile.signals.get(self.signal)
+        if self.window is None:
+            return state is not None and state.open, None
+        if state is None or state.last_fired is None:
+            return False, None
+        leaves = state.last_fired + self.window
+        return (True, leaves) if moment.now < leaves else (False, None)
+
+    def saw(self, moment: Moment) -> Any:
+        state = moment.profile.signals.get(self.signal)
+        if state is None or not (state.open or state.last_fired):
+            return "never"
+        fired = "" if state.last_fired is None else f", last fired {iso(state.last_fired)}"
+        return f"{'open since ' + iso(state.since) if state.open else 'closed'}{fired}"
+
+    def reads(self) -> Iterator[str]:
+        yield f"signal:{self.signal}"
+
+
+class RoleNode(Node):
+    """`{role: champion, vacant: true}`: nobody holds it, and someone ever did or the account is older than 14 d."""
+
+    def __init__(self, source: dict[str, Any], atom: RoleAtom) -> None:
+        super().__init__(source)
+        self.role, self.vacant = atom.role, atom.vacant
+
+    def test(self, moment: Moment) -> Answer:
+        profile, now = moment.profile, moment.now
+        until = role_changes(profile, self.role, now)
+        held = bool(holders(profile, self.role, now))
+        if not self.vacant or held:
+            return held is not self.vacant, until
+        matures = profile.created_at + VACANT_AFTER
+        if ever_held(profile, self.role) or now >= matures:
+            return True, until
+        return False, soonest(until, matures)
+
+    def saw(self, moment: Moment) -> Any:
+        found = holders(moment.profile, self.role, moment.now)
+        return ", ".join(span.contact for span in found) or "nobody"
+
+    def reads(self) -> Iterator[str]:
+        yield "roles"
+
+
+def role_changes(profile: Profile, role: str, now: Instant) -> Instant | None:
+    """The next instant at which a dated role begins or ends by itself."""
+    coming = [
+        instant
+        for contact in profile.contacts.values()
+        for span in role_spans(contact)
+        if span.role == role
+        for instant in (span.since, span.until)
+        if instant is not None and instant > now
+    ]
+    return min(coming, default=None)

@@ -1,0 +1,262 @@
+"""Measures: what is counted of the past, and only what a live definition watches (semantics §3).
+
+A measure is one way of keeping events of some types: counts by bucket, amounts by bucket, exact instants, the
+last one. Its state is plain lists (they pack small and load fast), owned by the profile and replaced, never
+changed, when an event is folded in. Every state depends only on the set of events, not on their order.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from signals.conditions.operators import MISSING, Comparison, dig, is_number, predicate
+from signals.event import Event
+from signals.instant import DAY, HOUR, MINUTE, Duration, Instant
+
+ALL = ""
+"""The key of a measure that is not kept by field or contact."""
+
+INSTANTS_KEPT = 256
+"""How many exact instants a sequence or a missed payment looks back on, per key."""
+
+
+def resolution(window: Duration) -> Duration:
+    """The bucket a window is counted in: a minute up to 48 h, an hour up to 45 d, a day beyond."""
+    if window <= 48 * HOUR:
+        return MINUTE
+    return HOUR if window <= 45 * DAY else DAY
+
+
+def type_matches(pattern: str, event_type: str) -> bool:
+    """`product.*` stands for every type that starts with `product.`."""
+    if pattern.endswith("*"):
+        return event_type.startswith(pattern[:-1])
+    return pattern == event_type
+
+
+def compile_where(where: Mapping[str, Comparison]) -> Callable[[Event], bool] | None:
+    """The `where` of an atom as one function of an event; None where everything passes."""
+    tests = [(tuple(field.split(".")), predicate(wanted)) for field, wanted in where.items()]
+    if not tests:
+        return None
+    if len(tests) == 1:
+        ((path, test),) = tests
+        return lambda event: test(dig(event.data, path))
+    return lambda event: all(test(dig(event.data, path)) for path, test in tests)
+
+
+class Measure:
+    """What every kind shares: which events it takes, by what they are kept apart, for how long.
+
+    `keyed` is `contact`, a dotted field of the data, or None; `keep` is the longest look back any user of the
+    measure needs (None: for ever). `id` is stable: the same spec has the same id on every machine.
+    """
+
+    kind = "measure"
+
+    def __init__(self, types: tuple[str, ...], where: Mapping[str, Comparison], keyed: str | None) -> None:
+        self.types = types
+        self.where = compile_where(where)
+        self.keyed = keyed
+        self.keep: Duration | None = 0
+        self._path = tuple(keyed.split(".")) if keyed else ()
+        self._where_spec = {field: wanted.model_dump(exclude_unset=True) for field, wanted in where.items()}
+        self.id = 0
+
+    def spec(self) -> list[Any]:
+        """All that tells this measure from another."""
+        return [self.kind, sorted(self.types), self._where_spec, self.keyed]
+
+    def named(self) -> "Measure":
+        """The measure with its id set from its spec."""
+        canonical = orjson.dumps(self.spec(), option=orjson.OPT_SORT_KEYS)
+        self.id = int.from_bytes(blake2b(canonical, digest_size=4).digest())
+        return self
+
+    def look_back(self, duration: Duration | None) -> None:
+        """Some user looks back this far; None is for ever."""
+        if self.keep is not None:
+            self.keep = None if duration is None else max(self.keep, duration)
+
+    def key_of(self, event: Event) -> str | None:
+        """Under which key the event is kept; None where it has none and is not kept."""
+        if self.keyed is None:
+            return ALL
+        if self.keyed == "contact":
+            return event.contact
+        if self.keyed == "type":
+            return event.type
+        value = dig(event.data, self._path)
+        return None if value is MISSING else value if isinstance(value, str) else orjson.dumps(value).decode()
+
+    def fold(self, state: dict[str, Any] | None, event: Event, now: Instant) -> dict[str, Any] | None:
+        """The state with the event in it (a new dict), or the same object where it does not count."""
+        if self.where is not None and not self.where(event):
+            return state
+        key = self.key_of(event)
+        if key is None:
+            return state
+        old = None if state is None else state.get(key)
+        new = self.add(old, event, now)
+        if new is old:
+            return state
+        return {**state, key: new} if state else {key: new}
+
+    def add(self, old: Any, event: Event, now: Instant) -> Any:
+        """One key's state with the event in it."""
+        raise NotImplementedError  # abstract: every kind below defines it
+
+
+class Tally(Measure):
+    """Counts by bucket, cumulative: `[buckets, totals, before]`, `before` being what has left every window.
+
+    A window's count is one bisect and one subtraction, however many events it holds.
+    """
+
+    kind = "tally"
+
+    def __init__(
+        self, types: tuple[str, ...], where: Mapping[str, Comparison], keyed: str | None, step: Duration
+    ) -> None:
+        super().__init__(types, where, keyed)
+        self.step = step
+
+    def spec(self) -> list[Any]:
+        return [*super().spec(), self.step]
+
+    def add(self, old: Any, event: Event, now: Instant) -> Any:
+        bucket = event.time // self.step
+        if old is None:
+            return [[bucket], [1], 0]
+        buckets, totals, before = old
+        if not buckets or bucket > buckets[-1]:
+            last = totals[-1] if totals else before
+            return self._trim([[*buckets, bucket], [*totals, last + 1], before], now)
+        place = bisect_left(buckets, bucket)
+        totals = totals[:place] + [total + 1 for total in totals[place:]]
+        if buckets[place] != bucket:
+            buckets = [*buckets[:place], bucket, *buckets[place:]]
+            totals.insert(place, (totals[place - 1] if place else before) + 1)
+        return [buckets, totals, before]
+
+    def _trim(self, state: list[Any], now: Instant) -> list[Any]:
+        if self.keep is None:  # only the total is ever asked for
+            return [[], [], state[1][-1]] if self.keep_total_only else state
+        buckets, totals, _ = state
+        if len(buckets) < 8:
+            return state
+        gone = bisect_right(buckets, (now - self.keep) // self.step - 1)
+        return [buckets[gone:], totals[gone:], totals[gone - 1]] if gone else state
+
+    keep_total_only = False
+
+
+class Total(Tally):
+    """A count without window: only the number is kept."""
+
+    kind = "total"
+    keep_total_only = True
+
+    def add(self, old: Any, event: Event, now: Instant) -> Any:
+        return [[], [], 1 if old is None else old[2] + 1]
+
+
+def tally_at(state: Any, cutoff: int) -> int:
+    """How many lie in buckets after `cutoff`."""
+    if state is None:
+        return 0
+    buckets, totals, before = state
+    if not buckets:
+        return 0
+    gone = bisect_right(buckets, cutoff)
+    return int(totals[-1] - (totals[gone - 1] if gone else before))
+
+
+def tally_total(state: Any) -> int:
+    """How many there ever were."""
+    return 0 if state is None else int(state[1][-1] if state[1] else state[2])
+
+
+class Amounts(Measure):
+    """Numbers of a field by bucket: `[buckets, [[count, sum, min, max], …]]`, sums as exact decimal text."""
+
+    kind = "amounts"
+
+    def __init__(
+        self,
+        types: tuple[str, ...],
+        where: Mapping[str, Comparison],
+        keyed: str | None,
+        step: Duration,
+        of: str,
+    ) -> None:
+        super().__init__(types, where, keyed)
+        self.step = step
+        self.of = of
+        self._of = tuple(of.split("."))
+
+    def spec(self) -> list[Any]:
+        return [*super().spec(), self.step, self.of]
+
+    def add(self, old: Any, event: Event, now: Instant) -> Any:
+        value = dig(event.data, self._of)
+        if not is_number(value):
+            return old
+        bucket, amount = event.time // self.step, Decimal(str(value))
+        buckets, cells = ([], []) if old is None else old
+        place = bisect_left(buckets, bucket)
+        if place < len(buckets) and buckets[place] == bucket:
+            count, total, least, most = cells[place]
+            cell = [count + 1, str(Decimal(total) + amount)]
+            cell += [str(min(Decimal(least), amount)), str(max(Decimal(most), amount))]
+            return [buckets, [*cells[:place], cell, *cells[place + 1 :]]]
+        cell = [1, str(amount), str(amount), str(amount)]
+        buckets, cells = [*buckets[:place], bucket, *buckets[place:]], [*cells[:place], cell, *cells[place:]]
+        gone = 0 if self.keep is None else bisect_right(buckets, (now - self.keep) // self.step - 1)
+        return [buckets[gone:], cells[gone:]]
+
+
+class Instants(Measure):
+    """Exact instants, sorted, the newest `INSTANTS_KEPT`: for sequences and missed payments."""
+
+    kind = "instants"
+
+    def add(self, old: Any, event: Event, now: Instant) -> Any:
+        times = [] if old is None else list(old)
+        insort(times, event.time)
+        if self.keep is not None:
+            times = times[bisect_left(times, now - self.keep) :]
+        return times[-INSTANTS_KEPT:]
+
+
+class Last(Measure):
+    """The newest event's time: for absences."""
+
+    kind = "last"
+
+    def add(self, old: Any, event: Event, now: Instant) -> Any:
+        return event.time if old is None or event.time > old else old
+
+
+class Latest(Measure):
+    """The newest event and whether it is like `like`: `[time, source, id, is it]`; ties: the greater source, id."""
+
+    kind = "latest"
+
+    def __init__(self, types: tuple[str, ...], like: Mapping[str, Comparison], keyed: str | None) -> None:
+        super().__init__(types, {}, keyed)
+        self._like = compile_where(like)
+        self._like_spec = {field: wanted.model_dump(exclude_unset=True) for field, wanted in like.items()}
+
+    def spec(self) -> list[Any]:
+        return [*super().spec(), self._like_spec]
+
+    def add(self, old: Any, event: Event, now: Instant) -> Any:
+        rank = [event.time, event.source, event.id]
+        if old is not None and old[:3] >= rank:
+            return old
+        return [*rank, self._like is None or self._like(event)]

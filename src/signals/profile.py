@@ -1,0 +1,222 @@
+"""The profile: everything known of one account now (semantics §1, §2). How events get into it: `signals.fold`.
+
+A profile is a value: its containers are copied before they are written to, and what lies in them is replaced,
+never changed. Where order matters (attributes, roles) a short list of writes is kept by event time, so that a
+late event lands where it belongs.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from signals.event import Event
+from signals.instant import DAY, Instant
+
+WRITES_KEPT = 24
+"""Writes kept per attribute; older ones between two equal ones are forgotten first."""
+
+
+class Write(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One value given to an attribute: when, by which event (ties: the greater wins), what. None: removed."""
+
+    at: Instant
+    by: str
+    value: Any
+
+
+class Contact(msgspec.Struct, array_like=True):
+    """A person at the account. `roles` holds the writes of the whole role set, each `[[role, since, until], …]`."""
+
+    id: str
+    attributes: dict[str, list[Write]] = {}
+    roles: list[Write] = []
+    left_at: Instant | None = None
+    first_seen: Instant = 0
+    last_seen: Instant = 0
+    suppressed: str | None = None
+    elsewhere: bool = False  # belongs to another account too: leaving this one does not close the contact
+
+
+class Ticket(msgspec.Struct, array_like=True):
+    """A support ticket: times of the newest opening and solving, and what was last said of it."""
+
+    opened_at: Instant = 0
+    solved_at: Instant = 0
+    told_at: Instant = 0
+    priority: str | None = None
+    topic: str | None = None
+
+
+class SignalState(msgspec.Struct, array_like=True):
+    """What is remembered of one signal at one account."""
+
+    open: bool = False
+    since: Instant = 0
+    severity: str = "warning"
+    level: int = -1
+    fired: int = 0
+    last_fired: Instant | None = None
+    date: Instant | None = None
+    edges: list[int] = []
+    evidence: list[dict[str, Any]] = []
+
+
+class Profile(msgspec.Struct):
+    """One account. Attributes, contacts, milestones, measures, and what the definitions made of them."""
+
+    id: str
+    created_at: Instant
+    given_created_at: Instant | None = None
+    last_event_at: Instant = 0
+    seq: int = 0
+    attributes: dict[str, list[Write]] = {}
+    contacts: dict[str, Contact] = {}
+    tickets: dict[str, Ticket] = {}
+    holds: dict[str, list[Any]] = {}
+    milestones: dict[str, Instant] = {}
+    orders: list[Any] = []
+    measures: dict[int, dict[str, Any]] = {}
+    signals: dict[str, SignalState] = {}
+    segments: dict[str, Instant] = {}
+    given_tags: dict[str, Instant] = {}
+    tags: list[str] = []
+    stage: str | None = None
+    stage_since: Instant = 0
+    look_at: Instant | None = None
+
+    def copy(self) -> "Profile":
+        """A profile whose containers may be written to without the other noticing."""
+        twin = msgspec.structs.replace(self)
+        for name in _CONTAINERS:
+            setattr(twin, name, getattr(twin, name).copy())
+        return twin
+
+    def value(self, name: str) -> Any:
+        """The attribute's value now, None where there is none. Ask `signals.facts` for derived ones."""
+        writes = self.attributes.get(name)
+        return writes[-1].value if writes else None
+
+
+_CONTAINERS = (
+    "attributes",
+    "contacts",
+    "tickets",
+    "holds",
+    "milestones",
+    "orders",
+    "measures",
+    "signals",
+    "segments",
+    "given_tags",
+)
+
+
+def write(writes: list[Write], new: Write) -> list[Write]:
+    """The writes with one more in its place by (time, event), bounded by `WRITES_KEPT`."""
+    place = len(writes)
+    while place and (writes[place - 1].at, writes[place - 1].by) > (new.at, new.by):
+        place -= 1
+    result = [*writes[:place], new, *writes[place:]]
+    return result if len(result) <= WRITES_KEPT else _shortened(result)
+
+
+def _shortened(writes: list[Write]) -> list[Write]:
+    """Without the oldest write that repeats both neighbours, else without the oldest."""
+    for place in range(1, len(writes) - 1):
+        if writes[place - 1].value == writes[place].value == writes[place + 1].value:
+            return writes[:place] + writes[place + 1 :]
+    return writes[1:]
+
+
+def tie(event: Event) -> str:
+    """What decides between two writes of one instant: the greater source, then id."""
+    return f"{event.source} {event.id}"
+
+
+def merge_attributes(
+    kept: dict[str, list[Write]], given: Mapping[str, Any], at: Instant, by: str
+) -> dict[str, list[Write]]:
+    """One level deep (semantics §1): null removes, a nested object is replaced whole, "" is a value."""
+    merged = dict(kept)
+    for name, value in given.items():
+        merged[name] = write(merged.get(name, []), Write(at, by, value))
+    return merged
+
+
+# ── roles ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Held(msgspec.Struct, frozen=True):
+    """One person in one role: since when, and until when where it has ended."""
+
+    contact: str
+    role: str
+    since: Instant
+    until: Instant | None
+
+
+def role_spans(contact: Contact) -> list[Held]:
+    """Every role the contact holds or held, from the writes of the whole set."""
+    spans: list[Held] = []
+    running: dict[str, tuple[Instant, Instant | None]] = {}
+    for entry in contact.roles:
+        wanted = {role: (since, until) for role, since, until in entry.value}
+        for role in [role for role in running if role not in wanted]:
+            since, until = running.pop(role)
+            spans.append(Held(contact.id, role, since, entry.at if until is None else min(until, entry.at)))
+        for role, (since, until) in wanted.items():
+            begun = running[role][0] if role in running and since is None else since
+            running[role] = (entry.at if begun is None else begun, until)
+    spans += [Held(contact.id, role, since, until) for role, (since, until) in running.items()]
+    return spans
+
+
+def holders(profile: Profile, role: str, now: Instant) -> list[Held]:
+    """Who holds the role now: longest first, then the smaller contact id."""
+    found = [
+        span
+        for contact in profile.contacts.values()
+        if contact.roles
+        for span in role_spans(contact)
+        if span.role == role and span.since <= now and (span.until is None or span.until > now)
+    ]
+    return sorted(found, key=lambda span: (span.since, span.contact))
+
+
+def ever_held(profile: Profile, role: str) -> bool:
+    """Whether anyone ever held it."""
+    return any(span.role == role for contact in profile.contacts.values() for span in role_spans(contact))
+
+
+def is_open(contact: Contact) -> bool:
+    """A contact is closed once it left its last account."""
+    return contact.left_at is None or contact.elsewhere
+
+
+def address(contact: Contact) -> str | None:
+    """The contact's e-mail address, None where there is none."""
+    writes = contact.attributes.get("email")
+    return writes[-1].value if writes and isinstance(writes[-1].value, str) else None
+
+
+# ── what is derived ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_tickets(profile: Profile) -> list[Ticket]:
+    """Tickets opened and not solved since."""
+    return [ticket for ticket in profile.tickets.values() if ticket.opened_at > ticket.solved_at]
+
+
+def open_holds(profile: Profile, now: Instant) -> list[str]:
+    """Reasons of the account holds that stand now."""
+    return sorted(
+        reason
+        for reason, (opened, closed, until, *_) in profile.holds.items()
+        if opened > closed and (until is None or now < until)
+    )
+
+
+def tenure_days(profile: Profile, now: Instant) -> int:
+    """Whole days since the account was created."""
+    return max(0, now - profile.created_at) // DAY
