@@ -1,0 +1,167 @@
+"""What customers write to support: a small grammar of openings, problems, wishes and closings in three tones."""
+
+from random import Random
+
+TOPICS: dict[str, tuple[str, ...]] = {
+    "login": (
+        "the sign-in page sends me back to itself after I enter my password",
+        "two people in our team cannot log in since this morning",
+        "single sign-on stopped working for half of our users",
+    ),
+    "export": (
+        "the CSV export stops at 10,000 rows",
+        "the export of last month's figures has the columns in the wrong order",
+        "our scheduled export did not arrive today",
+    ),
+    "integration": (
+        "the connection to our CRM drops every few hours",
+        "new records are not synchronised any more",
+        "the calendar integration shows events twice",
+    ),
+    "performance": (
+        "the dashboard takes almost a minute to load",
+        "everything is very slow in the afternoon",
+        "the search keeps spinning and then gives up",
+    ),
+    "permissions": (
+        "a colleague can see projects she should not see",
+        "I cannot give our new team lead edit rights",
+        "guests are asked for a licence although they only read",
+    ),
+    "reports": (
+        "the weekly report shows last week's numbers twice",
+        "the totals in the report and on the dashboard differ",
+        "a report I built yesterday is gone",
+    ),
+    "notifications": (
+        "nobody in the team gets notifications any more",
+        "I am getting the same reminder five times a day",
+        "mentions do not reach people on their phones",
+    ),
+    "api": (
+        "the API answers 500 for about one call in twenty",
+        "our token was rejected although it has not expired",
+        "the webhook is sent twice for every update",
+    ),
+    "billing": (
+        "the last invoice lists two seats that we gave up",
+        "we need our VAT number on the invoice",
+        "I would like to pay by bank transfer from next month on",
+    ),
+    "data_import": (
+        "the import fails at row 312 without saying why",
+        "dates from our spreadsheet come out a day early",
+        "names with accents are broken after the import",
+    ),
+}
+"""Topics of companies, with problems as clauses."""
+
+BOX_TOPICS: dict[str, tuple[str, ...]] = {
+    "delivery": (
+        "the box was due on Tuesday and has not come",
+        "the tracking page has not moved for four days",
+        "the driver left the box at the wrong house",
+    ),
+    "damaged_item": (
+        "two jars in the box were broken",
+        "one bag was open when it arrived",
+        "the fruit was not fresh this time",
+    ),
+    "address": (
+        "we are moving and need the next box at the new address",
+        "the house number on the label is wrong",
+    ),
+    "gift": (
+        "the card for my sister's gift was missing",
+        "I would like the gift box to arrive before Friday",
+    ),
+    "subscription_change": (
+        "we would like a smaller box every month",
+        "I want to pause over the summer",
+        "can we have every box a week later",
+    ),
+}
+"""Topics of households."""
+
+_OPENINGS = {
+    "warm": (
+        "Hi there, I hope you are having a good week!",
+        "Hello, thanks for the quick help last time.",
+        "Good morning,",
+        "Hi {team}, lovely product, just one small thing.",
+    ),
+    "neutral": ("Hello,", "Hi,", "Hello {team},", "Good afternoon,"),
+    "cold": ("", "Once more:", "This is urgent.", "To whom it may concern,", "I am writing again because"),
+}
+_LINKS = {
+    "warm": ("It looks as if", "I noticed that", "No drama, but"),
+    "neutral": ("It seems that", "We see that", "Since yesterday", "For us"),
+    "cold": ("Again,", "Still", "For the third time,", "As I have told you already,"),
+}
+_WISHES = {
+    "warm": (
+        "Could you have a look when you find a moment?",
+        "Is there something we can do on our side?",
+        "Happy to share a screenshot or jump on a call.",
+    ),
+    "neutral": (
+        "Could you check this?",
+        "What do you need from us?",
+        "Please let us know how to go on.",
+        "When can we expect a fix?",
+    ),
+    "cold": (
+        "This is not acceptable.",
+        "We are losing hours every day because of this.",
+        "I expect an answer today.",
+        "My director is asking why we pay for this.",
+        "If this cannot be fixed we will look at other options.",
+    ),
+}
+_CLOSINGS = {
+    "warm": ("Thanks so much, {me}", "Many thanks and have a great day! {me}", "Cheers, {me} :)"),
+    "neutral": ("Best regards, {me}", "Thanks, {me}", "Regards, {me}"),
+    "cold": ("{me}", "Waiting for your answer. {me}", "Regards."),
+}
+_ANSWERS = {
+    "warm": (
+        "Wonderful, it works again. Thank you for being so fast!",
+        "That did it, you are great. Thanks a lot!",
+        "Perfect, thank you for explaining it so patiently.",
+    ),
+    "neutral": ("It works now, thank you.", "Confirmed, the ticket can be closed.", "OK, that solves it."),
+    "cold": (
+        "It works for now. It should not have taken this long.",
+        "Fine. Please make sure it does not happen again.",
+        "Solved, but only after we had explained everything twice.",
+    ),
+}
+PRAISE = (
+    "Saves us a day every week.",
+    "The team enjoys using it.",
+    "Great support, good product.",
+    "Does what it promises.",
+)
+BLAME = (
+    "Too many open tickets for too long.",
+    "We still do not get what we were promised.",
+    "Nobody answers when it matters.",
+    "Too expensive for what we use of it.",
+)
+
+
+def problem(rng: Random, topic: str, tone: str, me: str) -> str:
+    """What somebody named `me` writes about a topic, in a `warm`, `neutral` or `cold` tone."""
+    clauses = TOPICS.get(topic) or BOX_TOPICS[topic]
+    parts = (
+        rng.choice(_OPENINGS[tone]).format(team="team"),
+        f"{rng.choice(_LINKS[tone])} {rng.choice(clauses)}.",
+        rng.choice(_WISHES[tone]),
+        rng.choice(_CLOSINGS[tone]).format(me=me),
+    )
+    return " ".join(part for part in parts if part)
+
+
+def answer(rng: Random, tone: str) -> str:
+    """What they write when the problem is solved."""
+    return rng.choice(_ANSWERS[tone])
