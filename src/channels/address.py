@@ -5,6 +5,8 @@ form where it enters, that form is what is stored, judged and put into `RCPT TO`
 rewrites it (guarantees 0.7, I20, B48-B53). Pure: no DNS is asked.
 """
 
+import re
+
 from email_validator import EmailNotValidError, validate_email
 
 MAX_LENGTH = 254
@@ -12,6 +14,10 @@ MAX_LENGTH = 254
 
 # Half- and full-width ASCII look alike on the screen of whoever typed the address (B50).
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_NORMAL = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}",
+    re.ASCII,
+)
 
 
 class BadAddress(ValueError):
@@ -50,6 +56,16 @@ def _validated(candidate: str) -> str:
     if found.ascii_email is None:  # cannot happen without SMTPUTF8; the type says it may
         raise BadAddress("the address cannot be written in ASCII")
     return found.ascii_email
+
+
+def require_normal(address: str) -> str:
+    """The address, if it has the shape of a normal form: the last, cheap check before it is written on the wire.
+
+    Raises BadAddress for what `normalise` cannot have returned.
+    """
+    if not _NORMAL.fullmatch(address):
+        raise BadAddress("this address was not brought to its normal form")
+    return address
 
 
 def lookup_key(address: str) -> str:

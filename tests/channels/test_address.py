@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.address import BadAddress, lookup_key, normalise
+from channels.address import BadAddress, lookup_key, normalise, require_normal
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,7 @@ def test_the_normal_form_is_a_fixed_point_that_cannot_break_a_command_line(text:
     if normal is None:
         return
     assert normalise(normal) == normal
+    assert require_normal(normal) == normal
     assert normal.isascii()
     assert normal.isprintable()
     assert not set(normal) & set(' <>,;"()[]\\')
