@@ -7,7 +7,7 @@ import re
 from typing import Any, NoReturn
 
 from signals.event import ID_PATTERN, MAX_SKEW, Event
-from signals.instant import Instant, iso, parse_instant
+from signals.instant import LATEST, Instant, iso, parse_instant
 from signals.problem import Problem, Refused
 
 MAX_TEXT = 255
@@ -78,9 +78,9 @@ def not_ahead(time: Instant, received_at: Instant, pointer: str = "/time") -> In
     if time <= received_at:
         return time
     if time - received_at > MAX_SKEW:
-        reject(
-            f"{iso(time)} is in the future: it is {iso(received_at)} here", pointer, reason="in_the_future"
-        )
+        shown = iso(time) if time <= LATEST else "a time after the year 9999"
+        detail = f"{shown} is in the future: it is {iso(received_at)} here"
+        reject(detail, pointer, reason="in_the_future")
     return received_at
 
 
