@@ -34,7 +34,7 @@ class Rival(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContentFailure(msgspec.Struct, frozen=True):
-    """Why the content cannot be made for this person: MISSING_FACT or CONTENT_ERROR, and which fact or fault."""
+    """Why the content cannot be made for this person: rendering's word for it, and which fact or fault."""
 
     reason: Reason
     detail: str

@@ -64,7 +64,12 @@ class Reason(StrEnum):
     RATE = "rate"
     # failed
     MISSING_FACT = "missing_fact"
-    CONTENT_ERROR = "content_error"
+    BAD_TEMPLATE = "bad_template"
+    TEMPLATE_ERROR = "template_error"
+    TOO_LARGE = "too_large"
+    BAD_LINK = "bad_link"
+    BAD_SUBJECT = "bad_subject"
+    NO_UNSUBSCRIBE = "no_unsubscribe"
     TEMPORARY = "temporary"  # also of a queued message that waits for its next attempt
     PERMANENT = "permanent"
     BOUNCED = "bounced"
