@@ -3,9 +3,9 @@
 from typing import Any
 
 from journeys.demo.life import Life
-from journeys.demo.money import charge_days
+from journeys.demo.money import charged_at
 from journeys.demo.year import DAYS
-from signals.instant import DAY, HOUR, MINUTE, Instant
+from signals.instant import DAY, HOUR, MINUTE, Instant, iso
 
 _SEEN: tuple[dict[str, Any], ...] = tuple(
     {"feature": name}
@@ -44,9 +44,8 @@ def skip(life: Life, day: int) -> Instant:
     """The month charged on `day` is skipped, decided four days earlier. Returns when that was."""
     life.skipped.add(day)
     at = life.at(day - 4, 20.25)
-    return life.add(
-        at, "billing.order_skipped", life.company.people[0].id, month=charge_days(life).index(day) + 1
-    )
+    due = iso(charged_at(life, day))
+    return life.add(at, "billing.order_skipped", life.company.people[0].id, charge_at=due)
 
 
 def evenings(life: Life) -> None:
@@ -54,9 +53,9 @@ def evenings(life: Life) -> None:
     rng, family = life.rng, [p for p in life.company.people if "gift_recipient" not in p.roles]
     day = life.joined + 1 + rng.randint(0, 3)
     while day < DAYS:
-        person = family[0] if rng.random() < 0.75 else rng.choice(family)
+        person = family[0] if rng.random() < 0.9 else rng.choice(family)
         at = life.at(day, 18.5 + 2 * (rng.random() + rng.random()))
         life.log(at, "product.login", person.id, _NOTHING)
-        for number in range(rng.randint(1, 3)):
+        for number in range(rng.randint(1, 2)):
             life.log(at + (number + 1) * 4 * MINUTE, "product.feature_used", person.id, rng.choice(_SEEN))
-        day += rng.randint(3, 7)
+        day += rng.randint(3, 6)

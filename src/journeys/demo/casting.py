@@ -10,6 +10,9 @@ SAAS, BOX = "saas", "commerce"
 LAST_DAY = 357
 """No story begins or turns after this day, so that all of it is seen before the year ends on day 365."""
 
+FRESH = 2
+"""How many of each kind (of 300) come as late as they may: the year ends with work to do."""
+
 GOLDEN = 0.618034
 """Multiples of the golden ratio, less their whole part, spread evenly however many are taken."""
 
@@ -83,19 +86,19 @@ class Role:
 ROLES: dict[str, Role] = {
     "stalled_adoption": Role(14, _new, ("rescued", "churned", "rescued"), 65),
     "onboarding_stalled": Role(9, _new, ("activated",)),
-    "usage_drop": Role(18, _old, ("recovered", "lasting", "churned"), 80, "lasting"),
+    "usage_drop": Role(18, _old, ("recovered", "churned", "lasting"), 72, "lasting", (80, 338)),
     "ticket_spike": Role(13, _old, ("solved",), 14),
     "repeat_issue": Role(10, _old, ("solved",), 12),
     "champion_left": Role(13, _old, ("replaced", "vacant", "replaced"), 45, "vacant"),
-    "contract_approaching": Role(26, _annual, ("renewed", "renewed", "cancelled"), 185, "pending", (12, 300)),
-    "payment_failed": Role(16, _monthly, ("recovered", "recovered", "lapsed"), 55, "open", (60, 330)),
-    "cancel_intent": Role(12, _monthly, ("stayed", "cancelled"), 20),
+    "contract_approaching": Role(26, _annual, ("renewed", "renewed", "cancelled"), 173, "pending", (12, 300)),
+    "payment_failed": Role(16, _monthly, ("recovered", "recovered", "lapsed"), 55, "open", (60, 334)),
+    "cancel_intent": Role(12, _monthly, ("stayed", "cancelled"), 14, "stayed"),
     "detractor": Role(12, _old, ("recovered", "unhappy"), 60, "unhappy"),
     "exec_disengaged": Role(11, _old, ("gone", "returned"), 95, "gone", (90, 300)),
     "expansion_ready": Role(12, _old, ("expanded", "waiting"), 40, "waiting"),
     "value_milestone": Role(30, _maturing, ("reached",)),
-    "frequency_mismatch": Role(12, _box, ("skipped", "bunched"), 0, "open", (120, 290)),
-    "high_ltv_bad_experience": Role(7, _box, ("made_good", "unresolved"), 25, "unresolved", (60, 340)),
+    "frequency_mismatch": Role(12, _box, ("skipped", "bunched"), 0, "open", (120, 270)),
+    "high_ltv_bad_experience": Role(7, _box, ("made_good", "unresolved"), 45, "unresolved", (60, 328)),
 }
 
 TOGETHER: tuple[tuple[str, str, int, Pool, int], ...] = (
@@ -167,8 +170,8 @@ def cast(outlines: list[Frame], rng: Random) -> None:
             late = _part(second, given, frame, day=early.day + gap)
             _hand_out(frame, (early, late))
     for kind, role in ROLES.items():
-        for frame in _pick(outlines, role.pool, wanted[kind] - given[kind], rng):
-            _hand_out(frame, (_part(kind, given, frame),))
+        for rank, frame in enumerate(_pick(outlines, role.pool, wanted[kind] - given[kind], rng)):
+            _hand_out(frame, (_part(kind, given, frame, fresh=rank < FRESH * scale),))
 
 
 def _pick(outlines: Iterable[Frame], pool: Pool, count: int, rng: Random) -> list[Frame]:
@@ -177,18 +180,30 @@ def _pick(outlines: Iterable[Frame], pool: Pool, count: int, rng: Random) -> lis
 
 
 def _part(
-    kind: str, given: dict[str, int], frame: Frame, day: int | None = None, before: int | None = None
+    kind: str,
+    given: dict[str, int],
+    frame: Frame,
+    day: int | None = None,
+    before: int | None = None,
+    fresh: bool = False,
 ) -> Part:
-    """The next part of a kind, spread evenly over its span. One with another to come, `before` a day, is not fatal."""
+    """The next part of a kind. One with another to come, by the day `before`, may not end the account."""
     role, number = ROLES[kind], given[kind]
     given[kind] += 1
     if day is None:
-        low, high = role.span[0], role.span[1] if before is None else min(role.span[1], before)
-        day = _own_day(kind, frame) or low + int((high - low) * ((number * GOLDEN + 0.31) % 1.0))
+        day = _own_day(kind, frame) or _day(role, number, before, fresh)
     outcome = role.outcomes[number % len(role.outcomes)]
     if before is not None and outcome in _FATAL:
         outcome = role.outcomes[0]
     return Part(kind, day, role.fallback if day + role.horizon > LAST_DAY else outcome, number)
+
+
+def _day(role: Role, number: int, before: int | None, fresh: bool) -> int:
+    """The parts of a kind are spread evenly over its span; the fresh ones lie in the last fortnight of it."""
+    low, high = role.span
+    if fresh:
+        return high - 7 * (number % 2)
+    return low + int((min(high, before or high) - low) * ((number * GOLDEN + 0.31) % 1.0))
 
 
 def _own_day(kind: str, frame: Frame) -> int | None:

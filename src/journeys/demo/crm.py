@@ -49,7 +49,7 @@ def introduce(life: Life, person: Person, at: Instant) -> None:
 
 
 def talks(life: Life) -> None:
-    """A call of the CSM every few weeks, and the seats in use as the CRM counts them each month."""
+    """A call of the CSM every few weeks, and the seats in use whenever they have changed."""
     company, rng = life.company, life.rng
     for day in life.workdays(life.joined + rng.randint(6, 25), (24, 50)):
         person = rng.choice(life.people(day))
@@ -62,9 +62,12 @@ def talks(life: Life) -> None:
             minutes=minutes,
             subject=about,
         )
-    for day in life.workdays(life.joined + 15 + rng.randint(0, 20), (28, 31)):
-        at = life.at(day, 18.5)
-        life.add(at, "crm.account_updated", attributes={"seats_used": seats_used(life, day)})
+    counted = seats_used(life, life.joined)
+    for day in life.workdays(life.joined + 8 + rng.randint(0, 9), (10, 15)):
+        used = seats_used(life, day)
+        if used != counted:
+            life.add(life.at(day, 18.5), "crm.account_updated", attributes={"seats_used": used})
+            counted = used
 
 
 def scores(life: Life) -> None:

@@ -72,6 +72,10 @@ class Life:
         """The instant of a local hour at the account."""
         return self.year.at(self.company.timezone, day, hour)
 
+    def business(self, day: int, step: tuple[int, int]) -> Instant:
+        """Some instant in office hours on a working day, `step` (from, to) days later."""
+        return self.office(self.year.workday(day + self.rng.randint(*step)))
+
     def office(self, day: int) -> Instant:
         """Some instant in the account's office hours, most often around noon."""
         return self.at(day, 8.5 + 4.5 * (self.rng.random() + self.rng.random()))
@@ -91,8 +95,8 @@ class Life:
 
     def price(self, day: int) -> tuple[int, int]:
         """Seats and monthly price on a day."""
-        agreed = [(seats, mrr) for since, seats, mrr in self.terms if since <= day]
-        return agreed[-1] if agreed else (self.company.seats, self.company.mrr)
+        agreed = [terms for terms in self.terms if terms[0] <= day]
+        return max(agreed)[1:] if agreed else (self.company.seats, self.company.mrr)
 
     def end(self, at: Instant, reason: str) -> None:
         """The subscription is cancelled; the earliest end counts."""

@@ -73,8 +73,7 @@ def renewals(life: Life) -> None:
     seats, mrr = life.price(day)
     life.terms.append((day, seats, round(mrr * 1.03)))
     at = charged_at(life, day)
-    terms = _terms(life, day) | {"renews_at": iso(life.year.utc(day + DAYS))}
-    life.add(at, "billing.subscription_renewed", **terms)
+    life.add(at, "billing.subscription_renewed", **_terms(life, day))
     _paid(life, at + MINUTE, _invoice(life), day)
 
 
@@ -92,7 +91,8 @@ def _terms(life: Life, day: int) -> dict[str, Any]:
     if frame.line != BOX:
         terms["seats"] = seats
     if frame.renewal is not None:
-        terms["renews_at"] = iso(life.year.utc(frame.renewal))
+        renewed = day >= frame.renewal
+        terms["renews_at"] = iso(life.year.utc(frame.renewal + (DAYS if renewed else 0)))
     return terms
 
 
@@ -127,10 +127,11 @@ def _failed(life: Life, day: int, outcome: str) -> Instant | None:
         _paid(life, until, invoice, day)
         life.beat("payment_failed", at, until, outcome, tries)
         return until
-    until = at + _GRACE * DAY
+    until = life.year.end
     if outcome == "lapsed":
+        until = at + _GRACE * DAY
         life.end(until, "payment_failed")
-    life.beat("payment_failed", at, min(until, life.year.end), outcome, tries)
+    life.beat("payment_failed", at, until, outcome, tries)
     return None
 
 

@@ -67,7 +67,7 @@ def _pause(life: Life, last: Instant) -> None:
 def _set_up(life: Life, start: int) -> Instant:
     """Project, integration, report, activation, spread over the days from `start` to the day of activation."""
     admin, champion = life.company.holder("admin").id, life.company.holder("champion").id
-    days = [start + (life.activated - start) * step // 3 for step in range(4)]
+    days = [life.year.workday(start + (life.activated - start) * step // 3) for step in range(4)]
     morning = 9.5 if days[0] != life.joined else 15.5
     life.add(life.at(days[0], morning), "product.project_created", admin, project="first project")
     connector = life.rng.choice(_CONNECTORS)
@@ -100,7 +100,10 @@ def follow(life: Life) -> None:
             introduce(life, person, life.born + 30 * MINUTE)
             person.joins = NEVER
         else:
-            person.joins = life.year.workday(max(person.joins, life.activated + 1))
+            ready = max(person.joins, life.activated + 1)
+            person.joins = life.year.workday(
+                min(ready, DAYS - 3)
+            )  # the latest still come before the year ends
             _welcome(life, person)
 
 

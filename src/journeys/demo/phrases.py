@@ -87,37 +87,49 @@ _OPENINGS = {
     "warm": (
         "Hi there, I hope you are having a good week!",
         "Hello, thanks for the quick help last time.",
-        "Good morning,",
-        "Hi {team}, lovely product, just one small thing.",
+        "Good morning and thank you for looking after us so well.",
+        "Hi team, we love working with you.",
+        "Hello again, it is a pleasure to write to you.",
     ),
-    "neutral": ("Hello,", "Hi,", "Hello {team},", "Good afternoon,"),
-    "cold": ("", "Once more:", "This is urgent.", "To whom it may concern,", "I am writing again because"),
+    "neutral": ("Hello,", "Hi,", "Hello team,", "Good afternoon,", ""),
+    "cold": (
+        "",
+        "This is urgent.",
+        "To whom it may concern.",
+        "I am really disappointed.",
+        "Not good enough.",
+    ),
 }
 _LINKS = {
-    "warm": ("It looks as if", "I noticed that", "No drama, but"),
-    "neutral": ("It seems that", "We see that", "Since yesterday", "For us"),
-    "cold": ("Again,", "Still", "For the third time,", "As I have told you already,"),
+    "warm": ("One small thing:", "Just so you know:", "Nothing dramatic:", "When you have a minute:"),
+    "neutral": ("Our case:", "A question:", "We would like to report this:", "This is about the following:"),
+    "cold": ("Again:", "Still not solved:", "For the third time:", "As I have told you already:"),
 }
 _WISHES = {
     "warm": (
         "Could you have a look when you find a moment?",
         "Is there something we can do on our side?",
         "Happy to share a screenshot or jump on a call.",
+        "No hurry, whenever it suits you.",
     ),
     "neutral": (
         "Could you check this?",
         "What do you need from us?",
         "Please let us know how to go on.",
-        "When can we expect a fix?",
+        "When can we expect an answer?",
     ),
     "cold": (
         "This is not acceptable.",
-        "We are losing hours every day because of this.",
         "I expect an answer today.",
-        "My director is asking why we pay for this.",
-        "If this cannot be fixed we will look at other options.",
+        "If this cannot be fixed we will look elsewhere.",
+        "I am tired of explaining the same thing.",
     ),
 }
+_COLD_AT_WORK = (
+    "We are losing hours every day because of this.",
+    "My director is asking why we pay for this.",
+    "Half of the team has stopped using it.",
+)
 _CLOSINGS = {
     "warm": ("Thanks so much, {me}", "Many thanks and have a great day! {me}", "Cheers, {me} :)"),
     "neutral": ("Best regards, {me}", "Thanks, {me}", "Regards, {me}"),
@@ -152,11 +164,13 @@ BLAME = (
 
 def problem(rng: Random, topic: str, tone: str, me: str) -> str:
     """What somebody named `me` writes about a topic, in a `warm`, `neutral` or `cold` tone."""
-    clauses = TOPICS.get(topic) or BOX_TOPICS[topic]
+    at_work = topic in TOPICS
+    clauses = TOPICS[topic] if at_work else BOX_TOPICS[topic]
+    wishes = _WISHES[tone] + (_COLD_AT_WORK if at_work and tone == "cold" else ())
     parts = (
-        rng.choice(_OPENINGS[tone]).format(team="team"),
+        rng.choice(_OPENINGS[tone]),
         f"{rng.choice(_LINKS[tone])} {rng.choice(clauses)}.",
-        rng.choice(_WISHES[tone]),
+        rng.choice(wishes),
         rng.choice(_CLOSINGS[tone]).format(me=me),
     )
     return " ".join(part for part in parts if part)

@@ -35,19 +35,17 @@ def usage_drop(life: Life, part: Part) -> None:
 
 
 def ticket_spike(life: Life, part: Part) -> None:
-    """Three to six tickets on as many topics, in a tone that gets colder."""
+    """Three to six tickets on as many topics, in a tone that gets colder; open: only the first is solved."""
     moments = _in_a_week(life, part.day, 3 + part.number % 4)
     topics = life.rng.sample(list(TOPICS), len(moments))
     worst = "urgent" if part.number % 2 else "high"
     priorities = ("normal", worst, "high", "normal", "high", "low")
     for number, at in enumerate(moments):
-        solved = at + int((1.2 + 2 * life.rng.random()) * DAY)
-        tone = "neutral" if number == 0 else "cold"
-        who = life.rng.choice(life.people(life.year.day_of(at)))
-        write(
-            life,
-            Ticket(at, who, topics[number], priorities[number], tone, solved, life.rng.choice((1, 2, 3))),
-        )
+        day = life.year.day_of(at)
+        solved = None if part.outcome == "open" and number else life.business(day, (1, 3))
+        tone = "cold" if number else "neutral"
+        who, points = life.rng.choice(life.people(day)), life.rng.choice((1, 2, 3))
+        write(life, Ticket(at, who, topics[number], priorities[number], tone, solved, points))
     if part.number % 3 == 0:
         life.add(moments[-1] + HOUR, "crm.escalation_opened", reason="ticket spike")
         life.add(moments[-1] + 4 * DAY, "crm.escalation_closed", reason="ticket spike")
@@ -55,15 +53,13 @@ def ticket_spike(life: Life, part: Part) -> None:
 
 
 def repeat_issue(life: Life, part: Part) -> None:
-    """The same thing again, each time called solved."""
-    moments = _in_a_week(life, part.day, 2 + part.number % 2)
-    topic = life.rng.choice(list(TOPICS))
-    who = life.rng.choice(life.people(part.day))
-    for number, at in enumerate(moments):
-        tone, priority = ("neutral", "normal") if number == 0 else ("cold", "high")
-        points = None if number == 0 else 2
-        write(life, Ticket(at, who, topic, priority, tone, at + 9 * HOUR, points))
-    life.beat("repeat_issue", moments[0], moments[-1], part.outcome, len(moments))
+    """The same thing again within a week, after the first ticket was called solved; open: the second is not."""
+    first, second = _in_a_week(life, part.day, 2)
+    topic, who = life.rng.choice(list(TOPICS)), life.rng.choice(life.people(part.day))
+    solved = None if part.outcome == "open" else second + 4 * HOUR
+    write(life, Ticket(first, who, topic, "normal", "neutral", first + 4 * HOUR, None))
+    write(life, Ticket(second, who, topic, "high", "cold", solved, 2))
+    life.beat("repeat_issue", first, second, part.outcome, 2)
 
 
 def champion_left(life: Life, part: Part) -> None:
@@ -149,7 +145,7 @@ def exec_disengaged(life: Life, part: Part) -> None:
     """The executive sponsor's last visit; in some accounts they are back after three months."""
     sponsor, day = life.company.holder("exec_sponsor"), life.year.workday(part.day)
     back = life.year.workday(day + 90) if part.outcome == "returned" else NEVER
-    life.unseen[sponsor.id] = (day, back)
+    life.unseen[sponsor.id] = (day, back + 1)  # the first and the last visit are written here
     at = _visit(life, sponsor, day)
     until = _visit(life, sponsor, back) if part.outcome == "returned" else life.year.end
     life.beat("exec_disengaged", at, until, part.outcome, min(back, DAYS) - day)

@@ -101,7 +101,8 @@ def _wheel(life: Life, day: int) -> list[Person]:
 
 def _visits(life: Life, person: Person, step: tuple[int, int], kind: str, data: dict[str, Any]) -> None:
     """Regular short visits that end with the one thing this person comes for."""
-    for day in life.workdays(life.joined + life.rng.randint(1, step[0]), step):
+    first = life.activated if life.new else 0
+    for day in life.workdays(first + life.rng.randint(1, step[0]), step):
         if life.present(person, day):
             at = life.office(day)
             life.log(at, "product.login", person.id, _NOTHING)

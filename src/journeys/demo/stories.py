@@ -14,10 +14,10 @@ KINDS: dict[str, str] = {
     "onboarding_stalled": "Silent in its first days, from the last thing done (`at`) to the next; activates within 14 days.",
     "usage_drop": "Usage slides from `at` over two weeks to 40 % or 60 % less (`size`), until it is back.",
     "ticket_spike": "3 to 6 tickets, some high or urgent, from the first (`at`) to the last within 7 days.",
-    "repeat_issue": "2 or 3 tickets on one topic within 7 days, from the first to the last.",
+    "repeat_issue": "The same trouble again: a second ticket on one topic within 7 days (`until`).",
     "champion_left": "The champion leaves the company (`at`); until a new one is named, or for good.",
     "contract_approaching": "An annual contract from 180 days before it renews (`at`) to the renewal, with its talks.",
-    "payment_failed": "A charge fails (`at`), is tried again, and is paid or lapses (`until`).",
+    "payment_failed": "A charge fails (`at`), is tried again, and is paid, lapses, or stays open (`until`).",
     "cancel_intent": "The cancel page is viewed (`at`) and the cancel flow started; until the decision.",
     "detractor": "A recommendation score of 6 or less (`at`); until the next score.",
     "exec_disengaged": "The executive sponsor is not seen again from the last visit (`at`) on, or for 90 days.",
@@ -60,8 +60,8 @@ class Story:
 
     @property
     def healthy(self) -> bool:
-        """Whether no sign of risk was planted."""
-        return all(kind in GOOD_NEWS for kind in self.kinds)
+        """Whether no sign of risk was planted and nothing ended."""
+        return all(beat.kind in GOOD_NEWS and beat.outcome != "cancelled" for beat in self.beats)
 
     def beat(self, kind: str) -> Beat:
         """The first beat of a kind. Raises KeyError if it was not planted here."""

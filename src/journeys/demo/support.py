@@ -3,7 +3,7 @@
 from journeys.demo.casting import BOX
 from journeys.demo.life import Life, Ticket
 from journeys.demo.phrases import BOX_TOPICS, TOPICS, answer, problem
-from signals.instant import HOUR, MINUTE
+from signals.instant import MINUTE, SECOND, Instant
 
 _AGENTS = ("lena", "oluwaseun", "mirek", "sofia")
 
@@ -26,39 +26,32 @@ def ordinary(life: Life) -> None:
                 topic=rng.choice(topics),
                 priority=rng.choices(("low", "normal", "high"), (3, 6, 1))[0],
                 tone=rng.choices(("warm", "neutral", "cold"), (8, 11, 1))[0],
-                solved=at + int(HOUR * (2 + 50 * rng.random())),
+                solved=life.business(day, (1, 3)),
                 score=rng.choices((3, 4, 5, None), (1, 4, 6, 5))[0],
             ),
         )
 
 
 def write(life: Life, ticket: Ticket) -> None:
-    """A ticket as the help desk tells it."""
-    rng, company = life.rng, life.company
+    """A ticket as the help desk tells it: what was written, the first answer, and the end if there is one yet."""
     life.tickets += 1
-    key = f"T{company.frame.number:04d}{life.tickets:02d}"
+    key, who = f"T{life.company.frame.number:04d}{life.tickets:02d}", ticket.person.id
     facts = {"ticket": key, "priority": ticket.priority, "topic": ticket.topic}
-    me, who = ticket.person.name.split()[0], ticket.person.id
+    text = problem(life.rng, ticket.topic, ticket.tone, ticket.person.name.split()[0])
     life.add(ticket.at, "support.ticket_opened", who, **facts)
-    text = problem(rng, ticket.topic, ticket.tone, me)
-    life.add(ticket.at + 10_000_000, "support.message_received", who, ticket=key, text=text)
-    reply = (
-        ticket.at
-        + int((1 if ticket.priority in ("high", "urgent") else 4) * HOUR * rng.random())
-        + 5 * MINUTE
-    )
+    life.add(ticket.at + 10 * SECOND, "support.message_received", who, ticket=key, text=text)
+    answered = ticket.at + life.rng.randint(8, 50 if ticket.priority in ("high", "urgent") else 150) * MINUTE
+    agent = life.rng.choice(_AGENTS)
+    life.add(answered, "support.ticket_updated", who, **facts, status="pending", agent=agent)
     if ticket.solved is not None:
-        reply = min(reply, ticket.solved - 30 * MINUTE)
-    life.add(reply, "support.ticket_updated", who, **facts, status="pending", agent=rng.choice(_AGENTS))
-    if ticket.solved is None:
-        return
-    life.add(
-        ticket.solved - 10 * MINUTE,
-        "support.message_received",
-        who,
-        ticket=key,
-        text=answer(rng, ticket.tone),
-    )
-    life.add(ticket.solved, "support.ticket_solved", who, **facts)
+        _close(life, ticket, ticket.solved, facts)
+
+
+def _close(life: Life, ticket: Ticket, solved: Instant, facts: dict[str, str]) -> None:
+    who, key = ticket.person.id, facts["ticket"]
+    text = answer(life.rng, ticket.tone)
+    life.add(solved - 10 * MINUTE, "support.message_received", who, ticket=key, text=text)
+    life.add(solved, "support.ticket_solved", who, **facts)
     if ticket.score is not None:
-        life.add(ticket.solved + 3 * HOUR, "support.csat_received", who, ticket=key, score=ticket.score)
+        scored = solved + life.rng.randint(5, 90) * MINUTE
+        life.add(scored, "support.csat_received", who, ticket=key, score=ticket.score)
