@@ -5,7 +5,7 @@ then called once a row, raising Refused for what the row does not have.
 
 A *spec* names a field, or is a template. A field is a column, or a dotted path into a JSON row (`user.id`,
 `lines.0.sku`); a column whose own name has a dot is found first. A template has fields in braces, `churn-{account_id}`
-or `{{ account_id }}`, and nothing else: no filters, no expressions. `[` `]` `{` `}` in any other place are refused.
+or `{{ account_id }}`, and nothing else: no filters, no expressions.
 """
 
 import re
@@ -26,7 +26,7 @@ Read: TypeAlias = Callable[[Row], Any]
 
 RFC_3339 = "rfc3339"
 
-_FIELD = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}|\{\s*([^{}]+?)\s*\}")
+_FIELD = re.compile(r"\{\{\s*([^{}|%#]+?)\s*\}\}|\{\s*([^{}|%#]+?)\s*\}")  # no signs of a template language
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 _LARGEST = 2**63 - 1
@@ -239,8 +239,6 @@ def _from_unix(value: Any, scale: int) -> Instant:
         count = Decimal(str(value))
     except InvalidOperation as error:
         raise ValueError("no number") from error
-    if not abs(count) * scale <= max(
-        LATEST, -EARLIEST
-    ):  # an exponent would make a number of any size; NaN is not <=
-        raise ValueError("outside the years 1 to 9999")
+    if not count.is_finite() or count.copy_abs() > max(LATEST, -EARLIEST) // scale:
+        raise ValueError("outside the years 1 to 9999")  # looked at first: 1e999999999 must not become an int
     return from_datetime(to_datetime(int(count * scale)))

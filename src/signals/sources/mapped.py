@@ -90,9 +90,6 @@ class _Rule:
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
-        taken = rule.lookup.take if rule.lookup else []
-        self._own_values = [name for name in rule.values if name not in taken]
-        self._joined_values = [name for name in rule.values if name in taken]
         self._when = condition(rule.when)
         self._type = cells.template(rule.type)
         self._source = None if rule.source is None else cells.template(rule.source)
@@ -105,10 +102,9 @@ class _Rule:
     def item(self, row: Row, source: str, lookups: Lookups, received_at: Instant) -> Event | Problem | None:
         """The event, why there is none, or None when the rule does not take the row."""
         try:
-            row = self._translated(row, self._own_values)
             if not self._when(row):
                 return None
-            return self._event(self._joined(row, lookups), source, received_at)
+            return self._event(self._translated(self._joined(row, lookups)), source, received_at)
         except Refused as refused:
             return refused.problem
 
@@ -128,13 +124,13 @@ class _Rule:
             timed=time is not None,
         )
 
-    def _translated(self, row: Row, fields: Iterable[str]) -> Row:
-        """The row with `values` applied to these fields; a value it does not name stays as it is."""
+    def _translated(self, row: Row) -> Row:
+        """The row with `values` applied; a value they do not name stays as it is."""
         changed = {}
-        for name in fields:
+        for name, names in self._rule.values.items():
             known = cells.as_text(cells.field(row, name))
-            if known in self._rule.values[name]:
-                changed[name] = self._rule.values[name][known]
+            if known in names:
+                changed[name] = names[known]
         return _with(row, changed) if changed else row
 
     def _joined(self, row: Row, lookups: Lookups) -> Row:
@@ -146,9 +142,7 @@ class _Rule:
         found = lookups.get(lookup.table, {}).get(key) if key is not None else None
         if found is None:
             reject(f"table {lookup.table} has no row for {key!r:.60}", f"/{here}", reason="unmapped")
-        return self._translated(
-            _with(row, {name: found.get(name) for name in lookup.take}), self._joined_values
-        )
+        return _with(row, {name: found.get(name) for name in lookup.take})
 
 
 def _with(row: Row, changes: Row) -> Row:

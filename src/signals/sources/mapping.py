@@ -4,6 +4,7 @@
 `signals.sources.row_conditions`.
 """
 
+import json
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -21,7 +22,7 @@ from pydantic import (
 from typing_extensions import TypeAliasType
 
 from signals.problem import Refused
-from signals.sources import cells
+from signals.sources import cells, wire
 from signals.sources.envelope import event_type
 from signals.sources.row_conditions import condition
 
@@ -51,6 +52,14 @@ def _type(value: str) -> None:
         raise ValueError(refused.problem.detail) from refused
 
 
+def _kept(value: Any) -> None:
+    """A value said outright must be one that could have come in: no NaN, no NUL, no integer beyond 63 bits."""
+    try:
+        wire.parse(json.dumps(value).encode())
+    except Refused as refused:
+        raise ValueError(refused.problem.detail) from refused
+
+
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$")]
 Spec = Annotated[str, Field(max_length=500), _checked(cells.spec)]
 Text = Annotated[str, Field(min_length=1, max_length=500), _checked(_said_or_template)]
@@ -59,6 +68,7 @@ Zone = Annotated[str, _checked(cells.zone_of)]
 Formats = Annotated[
     list[str], BeforeValidator(_listed), _checked(lambda formats: cells.instants(formats, "UTC"))
 ]
+Said = Annotated[JsonValue, _checked(_kept)]
 When = Annotated[dict[str, Any], _checked(condition)]
 
 
@@ -86,12 +96,12 @@ class Cell(_Strict):
     """One value of `data`: a field read as something, or a value said outright."""
 
     field: Spec | None = None
-    value: JsonValue = None
+    value: Said = None
     as_: Literal["any", "text", "number", "integer", "boolean", "instant"] = Field("any", alias="as")
     format: Formats = [cells.RFC_3339]
     zone: Zone = "UTC"
     missing: Literal["drop", "refuse"] = "drop"
-    default: JsonValue = None
+    default: Said = None
 
     @model_validator(mode="after")
     def _one_of(self) -> "Cell":
@@ -149,7 +159,11 @@ class Lookup(_Strict):
 
 
 class Rule(_Strict):
-    """One kind of event that rows give. `values` translates fields first: `{priority: {P1: urgent}}`."""
+    """One kind of event that rows give.
+
+    `when` sees the row as it is; then `lookup` joins, then `values` translates fields (`{priority: {P1: urgent}}`), and
+    the rest is made of that.
+    """
 
     type: Type
     when: When = {}
@@ -162,7 +176,7 @@ class Rule(_Strict):
     contact: Spec | None = None
     data: dict[str, Data] = {}
     lookup: Lookup | None = None
-    values: dict[str, dict[str, JsonValue]] = {}
+    values: dict[str, dict[str, Said]] = {}
 
 
 class Mapping(_Strict):
