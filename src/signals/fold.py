@@ -289,7 +289,19 @@ def suppression_cause(event: Event) -> str | None:
     return str(event.data.get("cause") or "manual") if event.type == "contact.suppressed" else None
 
 
+def _tagged(profile: Profile, event: Event, touched: set[str]) -> None:
+    """Tags given by hand or by a play; those of segments come and go with the segment."""
+    for tag in event.data.get("add") or []:
+        profile.given_tags[tag] = event.time
+    removed = set(event.data.get("remove") or [])
+    for tag in removed & profile.given_tags.keys():
+        del profile.given_tags[tag]
+    profile.tags = sorted({*profile.tags, *profile.given_tags} - (removed - profile.segments.keys()))
+    touched.add("tags")
+
+
 EFFECTS: dict[str, Effect] = {
+    "account.tagged": _tagged,
     "crm.account_updated": _account_updated,
     "crm.contact_updated": _contact_updated,
     "crm.contact_left": _contact_left,

@@ -187,9 +187,13 @@ class SignalWatch(Watch):
 
 
 class DateWatch(SignalWatch):
-    """The date trigger of a play: edges like a date signal's, known to that play alone."""
+    """The date trigger of a play: edges like a date signal's, known to that play alone, kept under `@<play>`."""
 
     kind = "date"
+
+    def __init__(self, definition: Signal) -> None:
+        super().__init__(definition)
+        self.key = f"@{definition.key}"
 
 
 class SegmentWatch(Watch):

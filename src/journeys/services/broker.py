@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
-
-from journeys.services.processes import ServiceUnavailable, accepts, free_port, run, spawn, stop, wait_until
+from journeys.services.processes import ServiceUnavailable, free_port, run, spawn, stop, wait_until
 
 GIVEN = "JOURNEYS_TEST_KAFKA"
 """`host:port` of a broker to use instead of starting one."""
@@ -66,7 +63,14 @@ group.min.session.timeout.ms=1000
 
 _CLUSTER = "journeysPrivateBrokerA"  # any 16 bytes in base64; a private cluster meets no other
 _JVM = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
-_LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
+_STARTED = "Kafka Server started"
+"""What the broker logs once it takes requests; its port is open a little earlier."""
+
+_LOGGING = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+)
 
 
 @contextmanager
@@ -145,9 +149,12 @@ def _running(jvm: list[str], home: Path, port: int) -> Iterator[str]:
     properties = home / "server.properties"
     properties.write_text(_PROPERTIES.format(port=port, controller=free_port(), logs=home / "data"))
     _format(jvm, properties)
+    log = home / "log"
     process = spawn([*jvm, "kafka.Kafka", properties], home)
     try:
-        wait_until(lambda: _ready(port), process, f"Kafka {KAFKA_VERSION}", home / "log", 90)
+        wait_until(
+            lambda: _STARTED in log.read_text(errors="replace"), process, f"Kafka {KAFKA_VERSION}", log, 90
+        )
         yield f"127.0.0.1:{port}"
     finally:
         stop(process)
@@ -158,14 +165,3 @@ def _format(jvm: list[str], properties: Path) -> None:
     ran = run([*jvm, "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", properties])
     if ran.returncode:
         raise ServiceUnavailable(f"Kafka's storage could not be formatted:\n{ran.stdout}{ran.stderr}")
-
-
-def _ready(port: int) -> bool:
-    """Whether the broker answers a client: an open port alone comes a moment too early."""
-    if not accepts(port):
-        return False
-    try:
-        with KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}", bootstrap_timeout_ms=2000) as admin:
-            return bool(admin.describe_cluster()["brokers"])
-    except KafkaError:
-        return False

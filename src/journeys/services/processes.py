@@ -46,13 +46,6 @@ def free_port() -> int:
         return port
 
 
-def accepts(port: int) -> bool:
-    """Whether something answers on this loopback port."""
-    with closing(socket.socket()) as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def wait_until(
     ready: Callable[[], bool], process: subprocess.Popen[bytes], name: str, log: Path, seconds: float
 ) -> None:

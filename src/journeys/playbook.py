@@ -1,0 +1,103 @@
+"""The playbook: all live definitions compiled once, shared by every worker until one of them changes."""
+
+from collections.abc import Iterable, Sequence
+
+from channels.policies import Policies
+from journeys.journey import share
+from plays.content import Block, Content, variant
+from plays.play import CompiledPlay
+from signals.conditions import Node, compile_condition
+from signals.definitions import Milestone, Segment, Signal, Stage
+from signals.watch import Watched
+
+
+class Playbook:
+    """What `react` goes by. Plays are found by key, or by (key, version) for journeys pinned to an older one."""
+
+    def __init__(
+        self,
+        *,
+        signals: Iterable[Signal] = (),
+        segments: Iterable[Segment] = (),
+        milestones: Iterable[Milestone] = (),
+        stages: Sequence[Stage] = (),
+        plays: Iterable[CompiledPlay] = (),
+        retired: Iterable[CompiledPlay] = (),
+        contents: Iterable[Content] = (),
+        blocks: Iterable[Block] = (),
+        policies: Policies | None = None,
+        zone: str = "UTC",
+    ) -> None:
+        self.policies = policies or Policies()
+        self.zone = zone
+        self.signals = {signal.key: signal for signal in signals}
+        self.segments = {segment.key: segment for segment in segments}
+        self.plays = {play.key: play for play in plays}
+        self._versions = {(play.key, play.version): play for play in (*retired, *self.plays.values())}
+        self.contents: dict[str, list[Content]] = {}
+        for content in contents:
+            self.contents.setdefault(content.key, []).append(content)
+        self.blocks = {block.key: block for block in blocks}
+        self.holds = [(hold.key, compile_condition(hold.when)) for hold in self.policies.holds]
+        self.sla = {
+            policy.key: [
+                (None if rule.when is None else compile_condition(rule.when), rule) for rule in policy.rules
+            ]
+            for policy in self.policies.sla
+        }
+        self.block_conditions = {
+            key: None if block.when is None else compile_condition(block.when)
+            for key, block in self.blocks.items()
+        }
+        self.watched = Watched(
+            self.signals.values(),
+            self.segments.values(),
+            milestones,
+            stages,
+            [signal for play in self.plays.values() if (signal := play.date_signal()) is not None],
+            self._nodes(),
+        )
+        self._by_type: dict[str, list[CompiledPlay]] = {}
+
+    def _nodes(self) -> list[Node]:
+        """Every condition outside the watched ones: what it counts must be kept too."""
+        nodes = [node for play in self._versions.values() for node in play.nodes()]
+        nodes += [node for _, node in self.holds]
+        nodes += [node for rules in self.sla.values() for node, _ in rules if node is not None]
+        return nodes + [node for node in self.block_conditions.values() if node is not None]
+
+    def version(self, play: str, version: int) -> CompiledPlay:
+        """The version of the play a journey is pinned to."""
+        return self._versions[play, version]
+
+    def triggered_by_signal(self, signal: str) -> list[CompiledPlay]:
+        """Plays that start when the signal fires."""
+        return [play for play in self.plays.values() if play.play.trigger.signal == signal]
+
+    def triggered_by_segment(self, segment: str, change: str) -> list[CompiledPlay]:
+        """Plays that start when the segment is `entered` or `left`."""
+        edge = {"entered": "enter", "left": "leave"}[change]
+        return [
+            play
+            for play in self.plays.values()
+            if play.play.trigger.segment == segment and play.play.trigger.edge == edge
+        ]
+
+    def triggered_by_event(self, event_type: str) -> list[CompiledPlay]:
+        """Plays that start at an event of the type (its `where` is still to be asked)."""
+        found = self._by_type.get(event_type)
+        if found is None:
+            found = [play for play in self.plays.values() if play.takes(event_type)]
+            self._by_type[event_type] = found
+        return found
+
+    def content(
+        self, key: str, role: str | None, stage: str | None, locale: str | None = None
+    ) -> Content | None:
+        """The variant for this role, stage and locale; one without them serves the rest."""
+        return variant(self.contents.get(key, ()), role, stage, locale or "en")
+
+    def in_control(self, account: str) -> bool:
+        """Whether the account is in the global control group."""
+        control = self.policies.control
+        return bool(control.percent) and share(f"control/{control.salt}", account) < control.percent

@@ -1,0 +1,202 @@
+"""The one screen: what an event, or time passing, makes of an account. Pure; nothing else may decide.
+
+    event → profile → signal → play → journey → message, task, decision
+
+Live worker, tick, scenario, backtest and dry run are this function with another clock and another store.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from channels.message import Message
+from journeys.engine import Candidate, Run, TaskOrder, advance, check_ends, start
+from journeys.journey import Cause, Decision, Journey, JourneyStatus
+from journeys.playbook import Playbook
+from journeys.state import AccountState
+from signals.event import Event
+from signals.fold import after
+from signals.instant import Instant
+from signals.watch import Edge, watch
+
+SETTLING_ROUNDS = 50
+"""Rounds of update steps and what they change before an account is taken for a circle."""
+
+
+class Reaction(msgspec.Struct):
+    """The new state and all that is to be done because of it. Nothing has been done yet."""
+
+    state: AccountState
+    edges: list[Edge] = []
+    events: list[Event] = []
+    messages: list[Message] = []
+    tasks: list[TaskOrder] = []
+    decisions: list[Decision] = []
+    journeys: dict[str, Journey] = {}
+    dead_journeys: list[str] = []
+    close_tasks: list[str] = []
+
+    @property
+    def emits(self) -> bool:
+        """Whether something beyond the account is to be done: someone is to be reached, or a queue emptied."""
+        return bool(self.messages or self.tasks or self.dead_journeys or self.close_tasks)
+
+
+class Settled(NamedTuple):
+    """News from the dispatcher: these messages of a journey have reached their end."""
+
+    journey: str
+    messages: frozenset[str]
+
+
+class Exit(NamedTuple):
+    """A person ends a journey by hand."""
+
+    journey: str
+    reason: str
+
+
+Stimulus = Event | Settled | Exit | None
+"""What an account reacts to. None: time has passed."""
+
+
+class NeverSettles(RuntimeError):
+    """Update steps and definitions change one another without end at this account."""
+
+
+def react(
+    state: AccountState, stimulus: Stimulus, playbook: Playbook, now: Instant, silent: bool = False
+) -> Reaction:
+    """One stimulus at one instant: fold, edges, goal, exit, pre-emption, starts, advance; until nothing changes.
+
+    The given state is left as it is. `silent` (imports of history, activation) opens signals and segments
+    without firing and starts nothing.
+    """
+    new = not state.now
+    state = msgspec.structs.replace(state, journeys=list(state.journeys), now=max(state.now, now))
+    run, reaction = Run(state, playbook, now), Reaction(state)
+    event = stimulus if isinstance(stimulus, Event) else None
+    too_old = event is not None and _too_old(event, playbook, now)
+    touched: set[str] | None = set()
+    if event is not None:
+        profile, touched = after(state.profile, event, playbook.watched.measures_of(event.type), now)
+        touched = None if new else touched
+    else:
+        profile = state.profile.copy()
+        if stimulus is None or isinstance(stimulus, Event):
+            touched = None if new or (profile.look_at is not None and profile.look_at <= now) else set()
+        elif not _note(run, stimulus):
+            return reaction
+    for _ in range(SETTLING_ROUNDS):
+        run.profile = state.profile = profile
+        sight = watch(profile, playbook.watched, now, touched, silent or too_old)
+        reaction.edges += sight.edges
+        reaction.events += sight.events
+        check_ends(run)
+        if not silent:
+            start(run, _candidates(playbook, sight.edges, event, sight.events, too_old))
+        for journey in list(state.journeys):
+            advance(run, journey)
+        if not run.updates:
+            return _answer(reaction, run)
+        event, touched = None, set()
+        for update in run.updates:
+            profile, more = after(profile, update, playbook.watched.measures_of(update.type), now)
+            touched |= more
+        reaction.events += run.updates
+        run.updates = []
+    raise NeverSettles(
+        f"account {state.profile.id} does not settle at {now}: its plays undo one another's updates"
+    )
+
+
+def live_through(state: AccountState, stimulus: Stimulus, playbook: Playbook, now: Instant) -> list[Reaction]:
+    """All that falls due at the account up to `now`, one instant after the other, then the stimulus (semantics §2).
+
+    The last reaction has the newest state; with nothing due and no stimulus the list is empty.
+    """
+    reactions: list[Reaction] = []
+    while (due := state.due()) is not None and due <= now:
+        reactions.append(react(state, None, playbook, max(due, state.now)))
+        state = reactions[-1].state
+        following = state.due()
+        if following is not None and following <= due:
+            raise NeverSettles(
+                f"account {state.profile.id} is due at {following} again after it was looked at"
+            )
+    if stimulus is not None:
+        reactions.append(react(state, stimulus, playbook, max(now, state.now)))
+    return reactions
+
+
+def _too_old(event: Event, playbook: Playbook, now: Instant) -> bool:
+    limit = playbook.policies.max_trigger_age
+    return limit is not None and event.time < now - limit
+
+
+def _note(run: Run, stimulus: Settled | Exit) -> bool:
+    """Take news about a journey; False where it is not live any more."""
+    journey = next((one for one in run.state.journeys if one.id == stimulus.journey), None)
+    if journey is None:
+        return False
+    if isinstance(stimulus, Exit):
+        run.finish(journey, JourneyStatus.EXITED, stimulus.reason)
+    else:
+        pending = [message for message in journey.pending if message not in stimulus.messages]
+        run.put(msgspec.structs.replace(journey, pending=pending))
+    return True
+
+
+def _candidates(
+    playbook: Playbook, edges: list[Edge], event: Event | None, told: list[Event], too_old: bool
+) -> list[Candidate]:
+    """Every play that something here would start."""
+    found: list[Candidate] = []
+    for edge in edges:
+        if edge.silent and not too_old:
+            continue
+        plays = _plays_of(playbook, edge)
+        cause = _cause(event or _told_of(edge, told), edge)
+        found += [Candidate(play, cause, edge.severity, too_old) for play in plays]
+    for happened in [*([event] if event is not None else []), *told]:
+        found += [
+            Candidate(play, _as_cause(happened), None, too_old)
+            for play in playbook.triggered_by_event(happened.type)
+            if play.trigger_where is None or play.trigger_where(happened)
+        ]
+    return found
+
+
+def _plays_of(playbook: Playbook, edge: Edge) -> list[Any]:
+    if edge.kind == "signal" and edge.change in ("fired", "opened"):
+        return playbook.triggered_by_signal(edge.key)
+    if edge.kind == "segment":
+        return playbook.triggered_by_segment(edge.key, edge.change)
+    if edge.kind == "date" and edge.change in ("fired", "opened"):
+        play = playbook.plays.get(edge.key.removeprefix("@"))
+        return [play] if play is not None else []
+    return []
+
+
+def _told_of(edge: Edge, told: list[Event]) -> Event | None:
+    return next(
+        (event for event in told if edge.key in (event.data.get("signal"), event.data.get("segment"))), None
+    )
+
+
+def _cause(event: Event | None, edge: Edge) -> Cause:
+    """`event` is the event that caused the edge, else the one that tells of it (semantics §6)."""
+    if event is not None:
+        return _as_cause(event)
+    identity = f"{edge.kind}.{edge.key}/{edge.at}"
+    return Cause(identity, "journeys", f"{edge.kind}.{edge.key}", edge.at, None, {"evidence": edge.evidence})
+
+
+def _as_cause(event: Event) -> Cause:
+    return Cause(event.id, event.source, event.type, event.time, event.contact, event.data)
+
+
+def _answer(reaction: Reaction, run: Run) -> Reaction:
+    reaction.messages, reaction.tasks, reaction.decisions = run.messages, run.tasks, run.decisions
+    reaction.journeys, reaction.dead_journeys, reaction.close_tasks = run.moved, run.dead, run.close_tasks
+    return reaction

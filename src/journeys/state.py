@@ -1,0 +1,45 @@
+"""One aggregate per account: what `react` is given and answers, packed as one value (architecture "Ways of building")."""
+
+import msgspec
+
+from journeys.journey import Journey
+from signals.instant import Instant
+from signals.profile import Profile
+
+
+class AccountState(msgspec.Struct):
+    """Profile, live journeys, and when each play last ended. Tasks and messages lie in rows of their own.
+
+    `now` is the account's clock: monotone, the instant of the last reaction.
+    """
+
+    profile: Profile
+    journeys: list[Journey] = []
+    ended: dict[str, Instant] = {}
+    now: Instant = 0
+
+    def due(self) -> Instant | None:
+        """The next instant at which something happens here without an event."""
+        instants = [journey.wakes_at for journey in self.journeys if journey.wakes_at is not None]
+        if self.profile.look_at is not None:
+            instants.append(self.profile.look_at)
+        return min(instants, default=None)
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(AccountState)
+
+
+def pack(state: AccountState) -> bytes:
+    """The state as compact bytes."""
+    return _ENCODER.encode(state)
+
+
+def unpack(raw: bytes) -> AccountState:
+    """The state from its bytes."""
+    return _DECODER.decode(raw)
+
+
+def new_state(account: str, created_at: Instant) -> AccountState:
+    """An account seen for the first time; everything is looked at once."""
+    return AccountState(Profile(id=account, created_at=created_at, look_at=None))

@@ -1,0 +1,192 @@
+"""Account states: locked and loaded for a whole batch, saved likewise, with the narrow rows people search by."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from channels.address import BadAddress, lookup_key
+from journeys.state import AccountState, pack, unpack
+from journeys.store import bulk
+from journeys.store.tables import accounts, contacts, memberships, open_signals
+from signals.attributes import owner
+from signals.instant import Instant
+from signals.profile import Contact, Profile, address, is_open, role_spans
+
+
+class Loaded(msgspec.Struct):
+    """A state as it was found, and the version to compare with when it is saved."""
+
+    state: AccountState
+    version: int
+
+
+class LostUpdate(RuntimeError):
+    """Another writer saved the account in between: the batch is rolled back and taken again (I7)."""
+
+
+def lock_and_load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Loaded]:
+    """The accounts that exist, their rows locked in id order (deadlocks cannot form)."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    rows = connection.execute(
+        sa.select(accounts.c.id, accounts.c.state, accounts.c.version)
+        .where(accounts.c.id.in_(wanted))
+        .order_by(accounts.c.id)
+        .with_for_update()
+    )
+    return {row.id: Loaded(unpack(row.state), row.version) for row in rows}
+
+
+def load(connection: sa.Connection, account: str) -> AccountState | None:
+    """One account's state, to look at."""
+    raw = connection.execute(sa.select(accounts.c.state).where(accounts.c.id == account)).scalar()
+    return None if raw is None else unpack(raw)
+
+
+def due(connection: sa.Connection, now: Instant, limit: int) -> list[str]:
+    """Accounts at which something is due, the longest due first; rows another worker holds are left to it."""
+    wanted = (
+        sa.select(accounts.c.id)
+        .where(accounts.c.due_at <= now)
+        .order_by(accounts.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(connection.execute(wanted).scalars())
+
+
+def next_due(connection: sa.Connection) -> Instant | None:
+    """When the next account falls due: one look at an index."""
+    found: Instant | None = connection.execute(sa.select(sa.func.min(accounts.c.due_at))).scalar()
+    return found
+
+
+def accounts_of(connection: sa.Connection, people: Sequence[str]) -> dict[str, list[str]]:
+    """The accounts of each of these contacts."""
+    found: dict[str, list[str]] = {}
+    rows = connection.execute(
+        sa.select(contacts.c.id, contacts.c.account).where(contacts.c.id.in_(list(people)))
+    )
+    for row in rows:
+        found.setdefault(row.id, []).append(row.account)
+    return found
+
+
+def save(connection: sa.Connection, before: Mapping[str, Loaded], after: Mapping[str, AccountState]) -> None:
+    """Write every state that changed, and what is searched by where it changed."""
+    rows = []
+    for account, state in after.items():
+        known = before.get(account)
+        if known is None or known.state is not state:
+            rows.append(_row(state, 1 if known is None else known.version + 1))
+    new = [row for row in rows if row["id"] not in before]
+    changed = [row for row in rows if row["id"] in before]
+    if new and bulk.insert_new(connection, accounts, new) != len(new):
+        raise LostUpdate("an account seen for the first time was created by another writer just now")
+    bulk.upsert(connection, accounts, changed)
+    old = {account: loaded.state.profile for account, loaded in before.items()}
+    _save_segments(connection, old, after)
+    _save_signals(connection, old, after)
+    _save_contacts(connection, old, after)
+
+
+def _row(state: AccountState, version: int) -> dict[str, Any]:
+    profile = state.profile
+    name = profile.value("name")
+    return {
+        "id": profile.id,
+        "version": version,
+        "state": pack(state),
+        "due_at": state.due(),
+        "created_at": profile.created_at,
+        "last_event_at": profile.last_event_at,
+        "live_journeys": len(state.journeys),
+        "name": name if isinstance(name, str) else None,
+        "stage": profile.stage,
+        "owner": owner(profile),
+    }
+
+
+def _save_segments(
+    connection: sa.Connection, old: Mapping[str, Profile], after: Mapping[str, AccountState]
+) -> None:
+    entered: list[dict[str, Any]] = []
+    left: list[tuple[str, str]] = []
+    for account, state in after.items():
+        known = old[account].segments if account in old else {}
+        segments = state.profile.segments
+        if segments is known:
+            continue
+        left += [(account, key) for key in known if key not in segments]
+        entered += [
+            {"account": account, "segment": key, "since": since}
+            for key, since in segments.items()
+            if known.get(key) != since
+        ]
+    bulk.delete_pairs(connection, memberships, ("account", "segment"), left)
+    bulk.upsert(connection, memberships, entered)
+
+
+def _save_signals(
+    connection: sa.Connection, old: Mapping[str, Profile], after: Mapping[str, AccountState]
+) -> None:
+    opened: list[dict[str, Any]] = []
+    cleared: list[tuple[str, str]] = []
+    for account, state in after.items():
+        known = old[account].signals if account in old else {}
+        for key, signal in state.profile.signals.items():
+            if known.get(key) is signal or key.startswith("@"):  # a play's own dates are nobody else's
+                continue
+            if signal.open:
+                row = {"account": account, "signal": key, "since": signal.since, "severity": signal.severity}
+                opened.append({**row, "evidence": signal.evidence})
+            elif key in known and known[key].open:
+                cleared.append((account, key))
+    bulk.delete_pairs(connection, open_signals, ("account", "signal"), cleared)
+    bulk.upsert(connection, open_signals, opened)
+
+
+def _save_contacts(
+    connection: sa.Connection, old: Mapping[str, Profile], after: Mapping[str, AccountState]
+) -> None:
+    rows = [
+        _contact_row(account, contact, state.now)
+        for account, state in after.items()
+        for contact in state.profile.contacts.values()
+        if _differs(old[account].contacts.get(contact.id) if account in old else None, contact)
+    ]
+    bulk.upsert(connection, contacts, rows)
+
+
+def _differs(old: Contact | None, new: Contact) -> bool:
+    """Whether what is searched by has changed; being seen again does not count."""
+    if old is None or old is new:
+        return old is None
+    same = old.attributes is new.attributes and old.roles is new.roles
+    return not (same and old.left_at == new.left_at and old.elsewhere == new.elsewhere)
+
+
+def _contact_row(account: str, contact: Contact, now: Instant) -> dict[str, Any]:
+    email = address(contact)
+    names = contact.attributes.get("name")
+    held = [span.role for span in role_spans(contact) if span.until is None or span.until > now]
+    return {
+        "account": account,
+        "id": contact.id,
+        "email": email,
+        "address_key": address_key(email),
+        "name": names[-1].value if names and isinstance(names[-1].value, str) else None,
+        "roles": held,
+        "is_open": is_open(contact),
+    }
+
+
+def address_key(email: str | None) -> str | None:
+    """Under which key an address is looked up; None where it is none."""
+    try:
+        return None if email is None else lookup_key(email)
+    except BadAddress:
+        return None

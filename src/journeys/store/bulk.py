@@ -1,0 +1,100 @@
+"""Writing many rows at once, the fast way of each database behind one door.
+
+PostgreSQL: COPY into a temporary twin, then one INSERT … SELECT (performance.md, lesson 2). SQLite: executemany.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+Row = dict[str, Any]
+
+COPY_FROM = 20
+"""Rows from which COPY is worth its temporary table."""
+
+
+def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+    """Insert the rows; a row that is already there is an error."""
+    if not rows:
+        return
+    if _copies(connection, rows):
+        _copy(connection, table.name, table, rows)
+    else:
+        connection.execute(sa.insert(table), rows)
+
+
+def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> int:
+    """Insert the rows that are not there yet, by primary key; answers how many were new."""
+    return _merge(connection, table, rows, [])
+
+
+def upsert(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[Row], update: Iterable[str] | None = None
+) -> None:
+    """Insert the rows, or update these columns (default: all given) of those that are there."""
+    if rows:
+        keys = {column.name for column in table.primary_key}
+        _merge(connection, table, rows, [name for name in (update or rows[0]) if name not in keys])
+
+
+def delete_pairs(
+    connection: sa.Connection, table: sa.Table, names: tuple[str, str], pairs: Sequence[tuple[str, str]]
+) -> None:
+    """Delete the rows with these pairs of values."""
+    if pairs:
+        one, two = (table.c[name] for name in names)
+        wanted = sa.tuple_(one, two).in_(pairs)
+        connection.execute(sa.delete(table).where(wanted))
+
+
+def _copies(connection: sa.Connection, rows: Sequence[Row]) -> bool:
+    return connection.dialect.name == "postgresql" and len(rows) >= COPY_FROM
+
+
+def _merge(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], update: list[str]) -> int:
+    if not rows:
+        return 0
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    keys = [column.name for column in table.primary_key]
+    if not _copies(connection, rows):
+        statement = dialect.insert(table)
+        statement = _on_conflict(statement, keys, update)
+        return int(connection.execute(statement, rows).rowcount)
+    twin = f"new_{table.name}"
+    connection.exec_driver_sql(
+        f"CREATE TEMP TABLE IF NOT EXISTS {twin} (LIKE {table.name} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+    )
+    _copy(connection, twin, table, rows)
+    names = list(rows[0])
+    source: Any = sa.select(*(sa.column(name) for name in names)).select_from(sa.table(twin))
+    statement = dialect.insert(table).from_select(names, source)
+    merged = int(connection.execute(_on_conflict(statement, keys, update)).rowcount)
+    connection.exec_driver_sql(f"TRUNCATE {twin}")
+    return merged
+
+
+def _on_conflict(statement: Any, keys: list[str], update: list[str]) -> Any:
+    if not update:
+        return statement.on_conflict_do_nothing(index_elements=keys)
+    changes = {name: statement.excluded[name] for name in update}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
+
+
+def _copy(connection: sa.Connection, target: str, table: sa.Table, rows: Sequence[Row]) -> None:
+    names = list(rows[0])
+    binds = [
+        table.c[name].type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+        for name in names
+    ]
+    columns = ", ".join(f'"{name}"' for name in names)
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {target} ({columns}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(
+                [
+                    row[name] if bind is None else bind(row[name])
+                    for name, bind in zip(names, binds, strict=True)
+                ]
+            )

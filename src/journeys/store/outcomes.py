@@ -1,0 +1,216 @@
+"""What reactions leave behind: events, journeys, messages, tasks, decisions, written set by set."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from channels.message import Message, MessageClass, Reason, Status
+from channels.task import Task, TaskStatus
+from journeys.journey import Decision, Journey, decide
+from journeys.store import bulk
+from journeys.store.accounts import address_key
+from journeys.store.tables import consents, decisions, events, journeys, messages, suppressions, tasks
+from signals.event import Event
+from signals.fold import suppression_cause
+from signals.instant import Instant
+
+_MESSAGE_FIELDS = Message.__struct_fields__
+_NOT_TRIED = {
+    "delivery": "new",
+    "lease_until": None,
+    "remote_id": None,
+    "charged_at": None,
+    "released_at": None,
+}
+_TASK_DECODER = msgspec.msgpack.Decoder(Task)
+
+
+# ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def known_hashes(connection: sa.Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Content hashes of the events already folded, by key."""
+    wanted = sa.select(events.c.key, events.c.hash).where(events.c.key.in_(keys))
+    return dict(connection.execute(wanted).tuples())
+
+
+def event_row(event: Event, account: str, history: bool) -> dict[str, Any]:
+    """The event's row."""
+    return {
+        "key": event.key,
+        "hash": event.content_hash,
+        "account": account,
+        "time": event.time,
+        "type": event.type,
+        "source": event.source,
+        "id": event.id,
+        "contact": event.contact,
+        "data": event.data,
+        "received_at": event.received_at,
+        "timed": event.timed,
+        "history": history,
+    }
+
+
+def event_of(row: Any) -> Event:
+    """The event of a row."""
+    return Event(
+        row.id, row.source, row.type, row.time, row.account, row.contact, row.data, row.received_at, row.timed
+    )
+
+
+def save_consents(
+    connection: sa.Connection, happened: Iterable[Event], addresses: Mapping[str, str | None]
+) -> None:
+    """What these events say of consent and suppression. A suppression is never lifted by an event of a provider."""
+    said: dict[tuple[str, str, str], dict[str, Any]] = {}
+    added: dict[str, dict[str, Any]] = {}
+    lifted: list[str] = []
+    for event in happened:
+        if event.contact is None:
+            continue
+        if event.type in ("engagement.unsubscribed", "engagement.subscribed"):
+            channel, topic = event.data.get("channel") or "email", event.data.get("topic") or ""
+            row = {"contact": event.contact, "channel": channel, "topic": topic}
+            allowed = event.type == "engagement.subscribed"
+            said[event.contact, channel, topic] = {**row, "allowed": allowed, "at": event.time}
+        key = address_key(addresses.get(event.contact))
+        cause = suppression_cause(event)
+        if key is not None and cause is not None:
+            added[key] = {"address_key": key, "cause": cause, "contact": event.contact, "at": event.time}
+        elif key is not None and event.type == "contact.unsuppressed":
+            lifted.append(key)
+    bulk.upsert(connection, consents, list(said.values()))
+    bulk.upsert(connection, suppressions, list(added.values()))
+    if lifted:
+        connection.execute(sa.delete(suppressions).where(suppressions.c.address_key.in_(lifted)))
+
+
+# ── journeys and decisions ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def save_journeys(connection: sa.Connection, moved: Iterable[Journey]) -> None:
+    """The journeys as they are now."""
+    rows = [
+        {
+            "id": journey.id,
+            "account": journey.account,
+            "play": journey.play,
+            "version": journey.version,
+            "key": journey.key,
+            "status": journey.status.value,
+            "reason": journey.reason,
+            "step": journey.step,
+            "started_at": journey.started_at,
+            "ended_at": journey.ended_at,
+            "wakes_at": journey.wakes_at,
+            "arm": journey.arm,
+        }
+        for journey in moved
+    ]
+    bulk.upsert(connection, journeys, rows)
+
+
+def save_decisions(connection: sa.Connection, made: Iterable[Decision]) -> None:
+    """The decisions; one that is already there (the same id) stays as it was."""
+    unique = {decision.id: msgspec.structs.asdict(decision) for decision in made}
+    bulk.insert_new(connection, decisions, list(unique.values()))
+
+
+# ── messages ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def message_row(message: Message) -> dict[str, Any]:
+    """The columns of a message that judgement and its makers decide."""
+    row = {name: getattr(message, name) for name in _MESSAGE_FIELDS}
+    row["status"], row["cls"] = message.status.value, message.cls.value
+    row["reason"] = None if message.reason is None else message.reason.value
+    return row
+
+
+def message_of(row: Any) -> Message:
+    """The message of a row."""
+    values = {name: getattr(row, name) for name in _MESSAGE_FIELDS}
+    values["status"], values["cls"] = Status(row.status), MessageClass(row.cls)
+    values["reason"] = None if row.reason is None else Reason(row.reason)
+    return Message(**values)
+
+
+def insert_messages(connection: sa.Connection, made: Iterable[Message]) -> None:
+    """New messages, waiting to be judged; one that exists already (the same identity) is left alone."""
+    rows = [{**message_row(message), **_NOT_TRIED} for message in made]
+    bulk.insert_new(connection, messages, rows)
+
+
+def cancel_messages(connection: sa.Connection, ended: Sequence[str], now: Instant) -> None:
+    """Messages of ended journeys that were not handed over die with them, each with its decision."""
+    if not ended:
+        return
+    waiting = sa.and_(
+        messages.c.journey.in_(list(ended)),
+        messages.c.status.in_(("queued", "held")),
+        messages.c.delivery.in_(("new", "claimed")),
+    )
+    doomed = connection.execute(sa.select(messages).where(waiting)).all()
+    if not doomed:
+        return
+    connection.execute(
+        sa.update(messages)
+        .where(messages.c.id.in_([row.id for row in doomed]))
+        .values(status="cancelled", reason="journey_ended", delivery="settled", next_attempt_at=None)
+    )
+    save_decisions(connection, [_cancelled(row, now) for row in doomed])
+
+
+def _cancelled(row: Any, now: Instant) -> Decision:
+    about = {"play": row.play, "version": row.version, "journey": row.journey, "message": row.id}
+    checks = [{"check": "journey", "passed": False, "saw": "ended"}]
+    return decide(
+        now, row.account, "send", "cancelled", "journey_ended", contact=row.contact, checks=checks, **about
+    )
+
+
+# ── tasks ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_tasks_of(connection: sa.Connection, accounts: Sequence[str]) -> list[Task]:
+    """Tasks of these accounts that are not closed."""
+    if not accounts:
+        return []
+    wanted = sa.select(tasks.c.value).where(tasks.c.account.in_(list(accounts)), tasks.c.status != "closed")
+    return [task_of(raw) for raw in connection.execute(wanted.order_by(tasks.c.created_at)).scalars()]
+
+
+def task_of(raw: bytes) -> Task:
+    """The task from its stored value."""
+    return _TASK_DECODER.decode(raw)
+
+
+def save_tasks(connection: sa.Connection, changed: Iterable[tuple[Task, Instant | None]]) -> None:
+    """Tasks as they are now, each with the instant at which time alone changes it next."""
+    bulk.upsert(connection, tasks, [_task_row(task, sla_at) for task, sla_at in changed])
+
+
+def _task_row(task: Task, sla_at: Instant | None) -> dict[str, Any]:
+    return {
+        "id": task.id,
+        "account": task.account,
+        "owner": task.owner,
+        "type": task.type,
+        "reason": task.reason,
+        "title": task.title,
+        "play": task.play,
+        "journey": task.journey,
+        "status": task.status.value,
+        "priority": task.priority,
+        "level": task.level,
+        "breached": task.breached,
+        "first_touch_by": task.first_touch_by,
+        "resolve_by": task.resolve_by,
+        "sla_at": None if task.status is TaskStatus.CLOSED else sla_at,
+        "outcome": None if task.outcome is None else task.outcome.value,
+        "created_at": task.created_at,
+        "value": msgspec.msgpack.encode(task),
+    }

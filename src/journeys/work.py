@@ -1,0 +1,130 @@
+"""One transaction's work: accounts loaded, reactions gathered, everything saved set by set."""
+
+from collections.abc import Callable, Iterable
+
+import sqlalchemy as sa
+from msgspec.structs import replace
+
+from channels.message import Message
+from channels.task import Task, TaskStatus
+from journeys.desk import Desk
+from journeys.engine import TaskOrder
+from journeys.journey import Decision, Journey
+from journeys.playbook import Playbook
+from journeys.react import Reaction, Stimulus, live_through, react
+from journeys.state import AccountState, new_state
+from journeys.store import accounts, bulk, outcomes
+from journeys.store.tables import events as events_table
+from signals.event import Event
+from signals.instant import Instant
+from signals.profile import Profile, address
+
+Wording = Callable[[TaskOrder, Profile], tuple[str, str]]
+"""Makes a task's title and body from its templates."""
+
+
+class Work:
+    """The accounts of one transaction, moved one stimulus at a time, saved at the end."""
+
+    def __init__(
+        self, connection: sa.Connection, playbook: Playbook, wording: Wording, wanted: Iterable[str]
+    ) -> None:
+        self.connection, self.playbook = connection, playbook
+        self._wording = wording
+        self._before = accounts.lock_and_load(connection, wanted)
+        self.states: dict[str, AccountState] = {
+            account: loaded.state for account, loaded in self._before.items()
+        }
+        self._happened: list[tuple[Event, str, bool]] = []
+        self._messages: dict[str, Message] = {}
+        self._orders: list[TaskOrder] = []
+        self._decisions: list[Decision] = []
+        self._journeys: dict[str, Journey] = {}
+        self._dead: list[str] = []
+        self._close_tasks: list[str] = []
+        self.now: Instant = 0
+
+    def feel(self, account: str, stimulus: Stimulus, now: Instant, silent: bool = False) -> bool:
+        """The account reacts to all that fell due and to the stimulus; True where something is to be done outside it.
+
+        `silent` (history) folds without living through what fell due: an import brings no time with it.
+        """
+        state = self.states.get(account)
+        if state is None:
+            if not isinstance(stimulus, Event):
+                return False
+            state = new_state(account, stimulus.time)
+        if silent:
+            reactions = [react(state, stimulus, self.playbook, max(now, state.now), silent=True)]
+        else:
+            reactions = live_through(state, stimulus, self.playbook, now)
+        if isinstance(stimulus, Event):
+            self._happened.append((stimulus, account, silent))
+        for reaction in reactions:
+            self._gather(account, reaction)
+        self.now = max(self.now, now)
+        return any(reaction.emits for reaction in reactions)
+
+    def look(self, account: str, now: Instant) -> bool:
+        """Let the account do the next thing that is due at it, and no more; True where it is to be done outside."""
+        state = self.states[account]
+        reaction = react(state, None, self.playbook, max(now, state.now))
+        self._gather(account, reaction)
+        self.now = max(self.now, now)
+        return reaction.emits
+
+    def _gather(self, account: str, reaction: Reaction) -> None:
+        self.states[account] = reaction.state
+        self._happened += [(event, account, False) for event in reaction.events]
+        self._messages.update({message.id: message for message in reaction.messages})
+        self._orders += reaction.tasks
+        self._decisions += reaction.decisions
+        self._journeys.update(reaction.journeys)
+        self._dead += reaction.dead_journeys
+        self._close_tasks += reaction.close_tasks
+
+    def decide(self, made: Iterable[Decision]) -> None:
+        """Decisions of others to be written with this work."""
+        self._decisions += made
+
+    def save(self) -> None:
+        """Everything at once, in a fixed number of statements."""
+        connection = self.connection
+        accounts.save(connection, self._before, self.states)
+        rows = [outcomes.event_row(event, account, silent) for event, account, silent in self._happened]
+        bulk.insert_new(connection, events_table, rows)
+        outcomes.save_consents(connection, (event for event, _, _ in self._happened), self._addresses())
+        outcomes.insert_messages(connection, self._messages.values())
+        outcomes.cancel_messages(connection, self._dead, self.now)
+        outcomes.save_journeys(connection, self._journeys.values())
+        self._save_tasks()
+        outcomes.save_decisions(connection, self._decisions)
+
+    def _addresses(self) -> dict[str, str | None]:
+        return {
+            event.contact: address(self.states[account].profile.contacts[event.contact])
+            for event, account, _ in self._happened
+            if event.contact is not None and event.contact in self.states[account].profile.contacts
+        }
+
+    def _save_tasks(self) -> None:
+        if not self._orders and not self._close_tasks:
+            return
+        desk = Desk(self.playbook)
+        touched = {order.account for order in self._orders} | {
+            journey.account for journey in self._journeys.values() if journey.id in self._close_tasks
+        }
+        open_tasks = {task.id: task for task in outcomes.open_tasks_of(self.connection, sorted(touched))}
+        changed: dict[str, Task] = {}
+        for order in self._orders:
+            profile = self.states[order.account].profile
+            title, body = self._wording(order, profile)
+            task = desk.take(order, title, body, profile, open_tasks.values())
+            open_tasks[task.id] = changed[task.id] = task
+        for task in list(open_tasks.values()):
+            if task.journey in self._close_tasks:
+                closed = replace(
+                    task, status=TaskStatus.CLOSED, closed_at=self.now, close_reason="journey_ended"
+                )
+                changed[task.id] = closed
+        outcomes.save_tasks(self.connection, ((task, desk.next_sla_at(task)) for task in changed.values()))

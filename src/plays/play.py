@@ -1,0 +1,171 @@
+"""The play: trigger, audience, steps for roles, exits, goal, priority (semantics §5); compiled to a program."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from plays.steps import MAX_STEPS, Goal, MessageStep, Percent, Step, Trigger, WaitStep
+from signals.conditions import Node, compile_condition
+from signals.conditions.grammar import Word
+from signals.definitions import Definition, Key, Signal, checked
+from signals.instant import Duration, parse_duration
+from signals.measures import compile_where, type_matches
+
+
+def _re_entry(value: Any) -> Any:
+    if value in ("never", "always") or isinstance(value, int):
+        return value
+    return parse_duration(value)
+
+
+class Play(Definition):
+    """The plan as written."""
+
+    key: Key
+    name: str | None = None
+    owner: str | None = None
+    group: Key | None = None
+    priority: Annotated[int, Field(ge=0, le=100)] = 50
+    trigger: Trigger
+    audience: dict[str, Any] | None = None
+    journey_key: Word | None = None
+    re_entry: Annotated[Literal["never", "always"] | Duration, BeforeValidator(_re_entry)] = "always"
+    exit: dict[str, Any] | None = None
+    goal: Goal | None = None
+    holdout: Percent = 0.0
+    cls: Annotated[Literal["marketing", "service", "transactional"] | None, Field(alias="class")] = None
+    close_tasks: bool = False
+    if_vacant: Literal["task", "none"] | list[Step] = "task"
+    steps: Annotated[list[Step], Field(min_length=1)]
+
+    _compiles = field_validator("audience", "exit")(lambda value: value if value is None else checked(value))
+
+    @model_validator(mode="after")
+    def _can_be_walked(self) -> "Play":
+        program = Program(self)
+        problems = [*program.problems()]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+class Op:
+    """One step in the program: its place is its id; `next` is the step after it (None: the end)."""
+
+    def __init__(self, op_id: str, step: Step, following: str | None) -> None:
+        self.id, self.kind, self.next = op_id, step.kind, following
+        self.body: Any = getattr(step, step.kind)
+        self.arms: list[tuple[Node | None, str | None]] = []
+        self.until: Node | None = None
+        self.else_: str | None = None
+        self.vacant: str | None = None
+
+    def targets(self) -> list[str | None]:
+        """Every step that can follow."""
+        if self.kind == "end":
+            return [None]
+        if self.kind == "goto":
+            return [str(self.body)]
+        ways = [target for _, target in self.arms] if self.kind == "split" else [self.next]
+        if self.kind == "branch":
+            ways += [target for _, target in self.arms]
+        return [*ways, *([self.else_] if self.else_ else []), *([self.vacant] if self.vacant else [])]
+
+
+class Program:
+    """The steps of a play, linked by id: explicit ids stay, others are numbered by place (`2`, `3.1.1`)."""
+
+    def __init__(self, play: Play) -> None:
+        self.ops: dict[str, Op] = {}
+        self.repeated: list[str] = []
+        self.if_vacant = play.if_vacant
+        self.start = self._link(play.steps, "", None)
+
+    def _link(self, steps: list[Step], prefix: str, after: str | None) -> str | None:
+        following = after
+        for place in range(len(steps) - 1, -1, -1):
+            step = steps[place]
+            op = Op(step.id or f"{prefix}{place + 1}", step, following)
+            if op.id in self.ops:
+                self.repeated.append(op.id)
+            self.ops[op.id] = op
+            self._link_inside(op, following)
+            following = op.id
+        return following
+
+    def _link_inside(self, op: Op, following: str | None) -> None:
+        if op.kind == "branch":
+            for place, arm in enumerate(op.body, 1):
+                when = None if arm.when is None else compile_condition(arm.when)
+                op.arms.append((when, self._link(arm.steps, f"{op.id}.{place}.", following)))
+        elif op.kind == "split":
+            for arm in op.body.arms:
+                op.arms.append((None, self._link(arm.steps, f"{op.id}.{arm.name}.", following)))
+        elif isinstance(op.body, WaitStep):
+            op.until = None if op.body.until is None else compile_condition(op.body.until)
+            op.else_ = op.body.else_
+        elif isinstance(op.body, MessageStep):
+            steps = op.body.if_vacant or self.if_vacant
+            if isinstance(steps, list):
+                op.vacant = self._link(steps, f"{op.id}.vacant.", following)
+
+    def nodes(self) -> Iterator[Node]:
+        """Every condition the steps ask."""
+        for op in self.ops.values():
+            if op.until is not None:
+                yield op.until
+            yield from (node for node, _ in op.arms if node is not None)
+
+    def problems(self) -> Iterator[str]:
+        """Steps that cannot be walked: named twice, pointed to but not there, never reached."""
+        if self.repeated:
+            yield f"step ids are used twice: {', '.join(sorted(set(self.repeated)))}"
+        if len(self.ops) > MAX_STEPS:
+            yield f"{len(self.ops)} steps are more than {MAX_STEPS}"
+        reached: set[str] = set()
+        waiting = [self.start]
+        while waiting:
+            place = waiting.pop()
+            if place is None or place in reached:
+                continue
+            if place not in self.ops:
+                yield f"no step has the id {place!r}"
+                continue
+            reached.add(place)
+            waiting += self.ops[place].targets()
+        never = sorted(self.ops.keys() - reached)
+        if never:
+            yield f"steps are never reached: {', '.join(never)}"
+
+
+class CompiledPlay:
+    """A version of a play, ready to run."""
+
+    def __init__(self, play: Play, version: int = 1, paused: bool = False, draining: bool = False) -> None:
+        self.play, self.version, self.paused, self.draining = play, version, paused, draining
+        self.key, self.priority = play.key, play.priority
+        self.program = Program(play)
+        self.audience = None if play.audience is None else compile_condition(play.audience)
+        self.exit = None if play.exit is None else compile_condition(play.exit)
+        self.goal = None if play.goal is None else compile_condition(play.goal.when)
+        self.trigger_where = compile_where(play.trigger.where)
+        self.trigger_types = tuple(play.trigger.event or ())
+
+    def date_signal(self) -> Signal | None:
+        """The date trigger as the dates it watches, None for other triggers."""
+        trigger = self.play.trigger
+        if trigger.date is None:
+            return None
+        return Signal.model_validate(
+            {"key": self.key, "dates": {"attribute": trigger.date, "before": list(trigger.before)}}
+        )
+
+    def nodes(self) -> Iterator[Node]:
+        """Every condition the play asks: their measures must be kept."""
+        yield from (node for node in (self.audience, self.exit, self.goal) if node is not None)
+        yield from self.program.nodes()
+
+    def takes(self, event_type: str) -> bool:
+        """Whether an event of the type triggers it."""
+        return any(type_matches(pattern, event_type) for pattern in self.trigger_types)
