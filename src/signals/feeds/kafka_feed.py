@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import crc32c  # noqa: F401 - kafka-python takes it when it is there, and is 7 times slower without (performance.md)
-
 from signals.feeds.kafka_session import SETTINGS, Session
 from signals.feeds.port import FeedBroken, Positions, Record
 from signals.instant import SECOND, Instant

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-import crc32c  # noqa: F401 - kafka-python takes it when it is there, and is 7 times slower without (performance.md)
 import msgspec
 from kafka import KafkaProducer
 from kafka.errors import (
@@ -17,6 +16,8 @@ from kafka.errors import (
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
 )
+
+from signals.feeds.kafka_client import connected
 
 _REFUSALS = (
     InvalidTopicError,
@@ -113,17 +114,17 @@ class KafkaOutlet:
 
     def _connect(self) -> Any:
         try:
-            return KafkaProducer(**self._settings)
+            return connected(KafkaProducer, self._settings)
         except KafkaError:
             self._not_before = self._monotonic() + 1.0
             raise
 
     def _fail(self, topic: str, error: KafkaError) -> NoReturn:
-        if isinstance(error, _REFUSALS):
-            raise OutletRefused(f"Kafka refuses this record for {topic}: {error}") from error
         if not error.retriable:  # such an error may have ended the producer: the next call makes another
             _log.warning("starting a new Kafka producer: %s", error)
             self.close()
+        if isinstance(error, _REFUSALS):
+            raise OutletRefused(f"Kafka refuses this record for {topic}: {error}") from error
         raise OutletUnavailable(f"Kafka did not confirm the record for {topic}: {error}") from error
 
 

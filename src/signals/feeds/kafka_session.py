@@ -14,6 +14,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
+from signals.feeds.kafka_client import connected
 from signals.feeds.port import FeedBroken
 
 SETTINGS: Mapping[str, Any] = {
@@ -48,7 +49,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc] # kafka-python s
     def __init__(self, topics: Sequence[str], settings: Mapping[str, Any]) -> None:
         self.assigned: frozenset[str] | None = None
         self.waiting: tuple[str, ...] = ()
-        self._consumer = KafkaConsumer(**settings)
+        self._consumer = connected(KafkaConsumer, settings)
         self._consumer.subscribe(list(topics), listener=self)
 
     def on_partitions_revoked(self, _revoked: Iterable[TopicPartition]) -> None:

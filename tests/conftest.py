@@ -1,0 +1,22 @@
+"""Fixtures every test may use; the servers among them are in `servers.py`."""
+
+import pytest
+
+pytest.register_assert_rewrite("contract.kafka_cases")
+
+pytest_plugins = ["servers"]
+
+
+FOREIGN = (
+    # kafka-python 3.0 reads its schemas so while it is imported,
+    "ignore:(read|open)_text is deprecated:DeprecationWarning",
+    # and leaves a socket whose connection was refused to the garbage collector.
+    r"ignore:unclosed <socket\.socket .*proto=6, laddr=\('0\.0\.0\.0':ResourceWarning",
+)
+"""Warnings are errors, but for those of other houses that we cannot mend."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the foreign warnings pass."""
+    for each in FOREIGN:
+        config.addinivalue_line("filterwarnings", each)
