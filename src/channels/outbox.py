@@ -37,7 +37,12 @@ class Outbox:
         return len(self._kept)
 
     def offer(self, mail: Mail) -> Ready | Temporary | Permanent:
-        """Refuses at once when told to answer temporary or permanent; a silent one still says 354."""
+        """Refuses at once when told to answer temporary or permanent; a silent one still says 354.
+
+        Raises RuntimeError if a mail is open already.
+        """
+        if self._offered is not None:
+            raise RuntimeError("a mail is open: deliver() or abandon() it first")
         verdict = _VERDICTS[self.answers](mail)
         if isinstance(verdict, Temporary | Permanent):
             return verdict
