@@ -126,6 +126,14 @@ def test_a_bomb_of_many_small_members_is_refused() -> None:
     assert refused(Client(member * 3, headers={"content-encoding": "gzip"}).run()) == (413, "too_large")
 
 
+def test_packed_bytes_count_too_even_when_nothing_comes_of_them() -> None:
+    """Empty gzip members without end: each is legal and inflates to nothing."""
+    empty = gzip.compress(b"")
+    client = Client(*[empty] * 100_000, headers={"content-encoding": "gzip"}).run()
+    assert refused(client) == (413, "too_large")
+    assert client.read == LIMIT // len(empty) + 1
+
+
 @pytest.mark.parametrize(
     "packed",
     [

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from itertools import accumulate
 from math import isinf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
@@ -45,6 +45,9 @@ _BRACKETS = re.compile(
 )  # strings are stepped over, never entered
 _SURROGATE_OR_NUL = re.compile("[\0\ud800-\udfff]")
 _STEP = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+_Path: TypeAlias = "tuple[_Path, str] | None"  # the names on the way to a value, the last one first
 
 
 class _Flaw(NamedTuple):
@@ -208,16 +211,25 @@ def _value_or_problem(value: Any) -> Any:
 
 def _first_flaw(root: Any) -> Problem | None:
     """The first value, in no particular order, that cannot be kept."""
-    stack: list[tuple[str, Any]] = [("", root)]
+    stack: list[tuple[_Path, Any]] = [(None, root)]
     while stack:
-        pointer, value = stack.pop()
+        path, value = stack.pop()
         detail = _complaint(value)
         if detail is not None:
-            key = value.key if isinstance(value, _Flaw) else None
-            where = pointer if key is None else f"{pointer}/{_escaped(key)}"
-            return Problem(422, "invalid", detail, where)
-        stack.extend((f"{pointer}/{_escaped(key)}", child) for key, child in _children(value))
+            if isinstance(value, _Flaw) and value.key is not None:
+                path = (path, value.key)
+            return Problem(422, "invalid", detail, _pointer(path))
+        stack.extend(((path, key), child) for key, child in _children(value))
     return None
+
+
+def _pointer(path: _Path) -> str:
+    """RFC 6901, written only once a flaw is found: writing it for every value would cost depth times size."""
+    tokens = []
+    while path is not None:
+        path, key = path
+        tokens.append(f"/{_escaped(key)}")
+    return "".join(reversed(tokens))
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def test_what_is_no_json_document_is_malformed(raw: bytes) -> None:
         pytest.param(b'{"a": {"x/y": 1, "x/y": 2}}', "/a/x~1y", id="B12 twice"),
         pytest.param(b'{"a": 1, "\\u0061": 2}', "/a", id="B12 twice, once escaped"),
         pytest.param(b'{"a": 1, "a": "\\u003a"}', "/a", id="B12 twice, with a colon to make up for it"),
+        pytest.param(b'{"a": 1, "a": "\\u003A"}', "/a", id="B12 twice, with a colon in capitals"),
         pytest.param(orjson.dumps({str(n): n for n in range(10_000)}), "", id="B14 10k members"),
         pytest.param(orjson.dumps({"a": {"k" * 65_536: 1}}), "/a", id="B14 64 KiB name"),
         pytest.param(orjson.dumps({"a": {'"' * 1025: 1}}), "/a", id="B14 name of quotation marks"),
@@ -275,3 +277,15 @@ def test_a_hostile_megabyte_is_answered_in_linear_time() -> None:
     """Strings full of quotes and brackets: what would be quadratic does not end within the test's patience."""
     for raw in (b'["' + b'\\"' * 500_000, b'["' + b'\\"[' * 300_000 + b'"]', b"[" * 1_000_000):
         answer(raw)
+
+
+def test_a_deep_and_broad_document_takes_little_memory() -> None:
+    """Long names on the way to many values: a pointer for each would take gigabytes."""
+    leaves = b"[" + b",".join([b"1"] * 100_000) + b"]"
+    raw = b'{"%s":' % (b"k" * 80) * 100 + leaves + b"}" * 100
+    tracemalloc.start()
+    with pytest.raises(Refused):
+        wire.parse(raw.replace(b"1]", b"NaN]"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50_000_000
