@@ -66,7 +66,7 @@ class Smtp:
         self._server = server
         self._helo = helo
         self._timeouts = timeouts or Timeouts()
-        self._tls = tls or _context(checked=server.protection != "optional")
+        self._tls = tls
         self._clock = clock
         self._dial = dial
         self._wire: Wire | None = None
@@ -156,7 +156,9 @@ class Smtp:
                 return
         except Broken as broken:
             raise self._lost(Stage.BODY, broken) from None
-        self._answered(Stage.BODY, self._timeouts.command)  # raises, whatever it is: the table lets nothing pass
+        self._answered(
+            Stage.BODY, self._timeouts.command
+        )  # raises, whatever it is: the table lets nothing pass
 
     def _connect(self) -> None:
         address = (self._server.host, self._server.port)
@@ -189,6 +191,10 @@ class Smtp:
         self._greet()  # what was said in clear does not count (RFC 3207 §4.2)
 
     def _encrypt(self) -> None:
+        if (
+            self._tls is None
+        ):  # made once, and only where TLS is spoken: reading the system's certificates takes 50 ms
+            self._tls = _context(checked=self._server.protection != "optional")
         try:
             self._required().start_tls(self._tls, self._server.host, self._timeouts.command)
         except ssl.SSLCertVerificationError as error:

@@ -14,6 +14,7 @@ MAX_REPLY = 64 * 1024
 """Bytes of one reply; more is not a mail server (F12, 8 MB reply)."""
 
 _LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
+_UNPRINTABLE = re.compile(r"[^ -~]")
 _CHUNK = 8_192
 
 Clock = Callable[[], float]
@@ -136,7 +137,7 @@ class Wire:
         if match is None or len(line) > MAX_LINE:
             raise Broken(Answer.GARBAGE)
         text = (match[3] or b"").decode("ascii", "replace")
-        return int(match[1]), match[2] != b"-", "".join(c if c.isprintable() else "?" for c in text)
+        return int(match[1]), match[2] != b"-", _UNPRINTABLE.sub("?", text)
 
     def _receive(self, until: float) -> None:
         left = until - self._clock()
