@@ -135,11 +135,12 @@ class Kafka:
     bootstrap: str
     consumer: Mapping[str, Any] = field(default_factory=dict)
     producer: Mapping[str, Any] = field(default_factory=dict)
+    settles: bool = True  # whether a group that somebody has left, or that has two members, finds its peace
 
 
 @pytest.fixture(scope="session")
 def kafka_stand_in() -> Iterator[Kafka]:
-    """A wire-level stand-in from librdkafka, in this process: groups and fetches, but no admin, no retention.
+    """A wire-level stand-in from librdkafka, in this process: fetches and fresh groups, no admin, no retention.
 
     Its answers about versions are malformed from 2.8 on, so the version is told (ecosystem §2.1). A topic comes
     into being, with four partitions, when it is first written to.
@@ -154,6 +155,7 @@ def kafka_stand_in() -> Iterator[Kafka]:
         ",".join(f"{each.host}:{each.port}" for each in brokers),
         consumer={**told, "session_timeout_ms": 6_000, "heartbeat_interval_ms": 1_000},
         producer={**told, "enable_idempotence": False},
+        settles=False,
     )
     del owner
 

@@ -2,12 +2,13 @@
 
 import threading
 import time
+from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaTimeoutError
 
-from contract.kafka_cases import Desk, KafkaFeedCases, numbered, poll_on, trying, values
+from contract.kafka_cases import Desk, KafkaFeedCases, break_client, client, numbered, poll_on, trying, values
 from journeys.services import free_port
 from servers import Kafka
 from signals.feeds.kafka_client import connected
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.kafka
 @pytest.mark.slow  # the stand-in lets three seconds pass at every join
 @pytest.mark.xdist_group("kafka-stand-in")
 class TestStandIn(KafkaFeedCases):
-    """It cannot settle a group of two (ecosystem §2.1), and removes nothing: those cases need the real one."""
+    """It seldom settles a group of two, or one that somebody has left, and it removes nothing: such cases need
+    the real one."""
 
     @pytest.fixture
     def kafka(self, kafka_stand_in: Kafka) -> Kafka:
@@ -34,6 +36,37 @@ class TestRealBroker(KafkaFeedCases):
     @pytest.fixture
     def kafka(self, kafka_real: Kafka) -> Kafka:
         return kafka_real
+
+    def test_what_the_group_has_committed_is_of_no_account(self, desk: Desk) -> None:
+        desk.write(*numbered(10))
+        feed = desk.feed()
+        records = desk.read(feed, 10)
+        feed.note_progress(records[0].partition, 10)
+        feed.close()
+        desk.ledger[records[0].partition] = 3
+        assert values(desk.read(desk.feed(), 7)) == numbered(10)[3:]
+
+    def test_a_client_that_fails_is_replaced_and_nothing_is_lost(self, desk: Desk) -> None:
+        desk.write(*numbered(10))
+        feed = desk.feed()
+        desk.read(feed, 4, limit=4)
+        break_client(feed)
+        assert values(desk.read(feed, 6)) == numbered(10)[4:]
+
+    def test_a_client_that_brings_nothing_though_there_is_something_is_replaced(self, desk: Desk) -> None:
+        desk.write(*numbered(3))
+        lost = [0.0]  # seconds that pass while the client does nothing
+        feed = desk.feed(monotonic=lambda: time.monotonic() + lost[0])
+        first = desk.read(feed, 3)[0]
+        del desk.ledger[first.partition]  # as if the transaction had been rolled back
+        feed.rewind(first.partition, first.offset)
+
+        def poll(**_: Any) -> dict[Any, Any]:
+            lost[0] += 20
+            return {}
+
+        client(feed).poll = poll
+        assert values(desk.read(feed, 3)) == numbered(3)
 
     def test_a_second_worker_shares_the_partitions_and_takes_over_all_when_the_first_goes(
         self, desk: Desk
