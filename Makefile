@@ -6,6 +6,10 @@ BIN := $(VENV)/bin
 SERVE ?= 1
 F ?=
 
+# Two workers for the two cores of our machines. A class or a module stays on one of them, so that what it
+# starts for itself (a broker, a server) is started once.
+PYTEST := $(BIN)/pytest -n 2 --dist loadscope
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick check format bench services kafka lock clean
 
@@ -16,10 +20,10 @@ demo: $(VENV)/.base ## a year of a customer base through the whole pipeline, the
 	$(BIN)/journeys demo $(if $(filter 0,$(SERVE)),--no-serve)
 
 test: check ## everything this machine can run (JOURNEYS_TEST_REQUIRE=all: what it cannot is a failure)
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(PYTEST)
 
 quick: $(VENV)/.dev ## the tests to run while working, under 3 minutes
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: $(VENV)/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -111,7 +111,9 @@ def test_every_verb_explains_itself() -> None:
     (["bench", "F=pipeline"], ".venv/bin/python -m bench pipeline"),
 ])  # fmt: skip
 def test_a_verb_passes_on_what_it_is_given(words: list[str], command: str) -> None:
-    said = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["make", "-n", "--no-print-directory", *words], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert said.splitlines()[-1].strip() == command
 
 

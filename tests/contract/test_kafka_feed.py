@@ -21,7 +21,6 @@ pytestmark = pytest.mark.kafka
 
 
 @pytest.mark.slow  # the stand-in lets three seconds pass at every join
-@pytest.mark.xdist_group("kafka-stand-in")
 class TestStandIn(KafkaFeedCases):
     """It seldom settles a group of two, or one that somebody has left, and it removes nothing: such cases need
     the real one."""
@@ -31,7 +30,6 @@ class TestStandIn(KafkaFeedCases):
         return kafka_stand_in
 
 
-@pytest.mark.xdist_group("kafka-real")
 class TestRealBroker(KafkaFeedCases):
     @pytest.fixture
     def kafka(self, kafka_real: Kafka) -> Kafka:

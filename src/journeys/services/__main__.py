@@ -9,7 +9,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from journeys.services import broker_jars, kafka_broker, mail_catcher, postgres
+from journeys.services import broker_jars, free_port, kafka_broker, mail_catcher, postgres
 from journeys.services.processes import ServiceUnavailable
 
 
@@ -30,9 +30,10 @@ def _fetch() -> int:
 def _serve() -> int:
     asked_to_end = _ending()
     with ExitStack() as stack:
-        _say(f"JOURNEYS_DATABASE_URL={stack.enter_context(postgres(Path('.services/postgres').absolute()))}")
-        _say(f"JOURNEYS_KAFKA_BOOTSTRAP={stack.enter_context(kafka_broker())}")
-        _say(f"JOURNEYS_SMTP_URL={stack.enter_context(mail_catcher()).url}")
+        home = Path(".services/postgres").absolute()
+        _say(f"JOURNEYS_DATABASE_URL={stack.enter_context(postgres(home, port=free_port(15432)))}")
+        _say(f"JOURNEYS_KAFKA_BOOTSTRAP={stack.enter_context(kafka_broker(port=free_port(19092)))}")
+        _say(f"JOURNEYS_SMTP_URL={stack.enter_context(mail_catcher(free_port(11025))).url}")
         _say("Put these into .env. Ctrl-C ends the servers; PostgreSQL's data stays in .services/postgres.")
         asked_to_end.wait()
     return 0

@@ -24,25 +24,27 @@ _MISSING = (
 
 
 @contextmanager
-def postgres(folder: Path | None = None, *, durable: bool = True) -> Iterator[str]:
+def postgres(folder: Path | None = None, *, durable: bool = True, port: int | None = None) -> Iterator[str]:
     """The SQLAlchemy URL of a PostgreSQL: the one JOURNEYS_TEST_DATABASE_URL names, else a private one."""
     given = os.environ.get(GIVEN)
     if given:
         yield given
         return
-    with private_postgres(folder, durable=durable) as server:
+    with private_postgres(folder, durable=durable, port=port) as server:
         yield server.url
 
 
 @contextmanager
-def private_postgres(folder: Path | None = None, *, durable: bool = True) -> Iterator["PostgresServer"]:
+def private_postgres(
+    folder: Path | None = None, *, durable: bool = True, port: int | None = None
+) -> Iterator["PostgresServer"]:
     """A PostgreSQL of our own. `folder` keeps its data between runs; None means a temporary folder.
 
     `durable=False` turns fsync off: for tests that never cut the machine's power. Raises ServiceUnavailable
     where no PostgreSQL can be run.
     """
     home = folder or Path(tempfile.mkdtemp(prefix="journeys-pg-"))
-    server = PostgresServer(home, durable)
+    server = PostgresServer(home, durable, port or free_port())
     try:
         server.create()
         server.start()

@@ -38,10 +38,13 @@ def spawn(
         )
 
 
-def free_port() -> int:
-    """A loopback TCP port nobody listens on at this moment. The server that gets it should take it at once."""
+def free_port(wish: int = 0) -> int:
+    """A loopback TCP port nobody listens on at this moment, `wish` if it can be had. Take it at once."""
     with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
+        try:
+            probe.bind(("127.0.0.1", wish))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
