@@ -1,52 +1,76 @@
 """The composer: content, blocks, facts and a profile become what one person will read. Pure, on plain data."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from channels.facts import ContentFailure
 from channels.frame import Frame
-from channels.message import Message, MessageClass, Reason
+from channels.headers import BadHeader, Mailbox
+from channels.message import Message, MessageClass, Reason, mail_message_id
+from channels.mime import Letterhead, Posting, build
+from channels.port import Mail
 from channels.render import Rendered, Renderer, RenderFailed, Source
 from journeys.engine import TaskOrder
 from journeys.journey import Journey
 from journeys.playbook import Playbook
 from journeys.tokens import sign
-from plays.content import Block, Content, Fact, UnknownBlock, choose, join_parts
+from plays.compose import compose
+from plays.content import Content, UnknownBlock
 from signals.attributes import plain_account, plain_contact
 from signals.conditions import Moment
-from signals.conditions.operators import MISSING, dig
 from signals.instant import Instant
 from signals.profile import Contact, Profile
 
 
-class Letterhead:
-    """Who writes, from where, and under which address links lead back to us."""
+class Office:
+    """Who writes, from where, and under which address links lead back to us.
+
+    One-click unsubscribing needs an https `base_url` (RFC 8058); without one the header names the sender's mailbox.
+    """
 
     def __init__(
-        self, *, sender: str, postal: str, base_url: str, secret: str, colour: str = "#1d5fd1"
+        self, *, sender: Mailbox, postal: str, base_url: str, secret: str, colour: str = "#1d5fd1"
     ) -> None:
-        self.sender, self.postal, self.base_url, self.secret, self.colour = (
-            sender,
-            postal,
-            base_url,
-            secret,
-            colour,
+        self.sender, self.postal, self.colour = sender, postal, colour
+        self.base_url, self._secret = base_url.rstrip("/"), secret
+        self.domain = sender.address.partition("@")[2]
+        self.letterhead = Letterhead(sender, frozenset({sender.address}))
+
+    def unsubscribe_url(self, message: Message) -> str:
+        """The one-click link, bound to person, topic and message."""
+        token = sign(
+            self._secret, "unsubscribe", message.contact, message.topic or "", message.account, message.id
         )
+        return f"{self.base_url}/u/{token}"
 
-    def unsubscribe_url(self, contact: str, topic: str | None) -> str:
-        """The one-click link of RFC 8058, bound to person and topic."""
-        return f"{self.base_url}/u/{sign(self.secret, 'unsubscribe', contact, topic or '')}"
+    def preferences_url(self, message: Message) -> str:
+        """The preference page of the person."""
+        return f"{self.base_url}/p/{sign(self._secret, 'preferences', message.contact, message.account)}"
 
-    def preferences_url(self, contact: str) -> str:
-        """The preference page."""
-        return f"{self.base_url}/p/{sign(self.secret, 'preferences', contact)}"
+    def mail(self, message: Message, rendered: Rendered, now: Instant) -> Mail:
+        """The bytes that are handed over: the same at every attempt but for the Date. Raises BadHeader."""
+        assert message.address is not None
+        subscribed = message.cls is not MessageClass.TRANSACTIONAL
+        secure = self.base_url.startswith("https://")
+        posting = Posting(
+            to=message.address,
+            message_id=mail_message_id(message.id, self.domain),
+            date=now,
+            unsubscribe_url=self.unsubscribe_url(message) if subscribed and secure else None,
+            unsubscribe_mailto=self.sender if subscribed and not secure else None,
+            list_id=f"{(message.topic or message.play).replace('_', '-').lower()}.{self.domain}"
+            if subscribed
+            else None,
+        )
+        return build(self.letterhead, posting, rendered)
 
 
 class Composer:
     """Renders messages and task texts by a playbook's content."""
 
-    def __init__(self, renderer: Renderer, letterhead: Letterhead) -> None:
-        self._renderer, self.letterhead = renderer, letterhead
+    def __init__(self, renderer: Renderer, office: Office) -> None:
+        self._renderer, self.office = renderer, office
 
     def compose(
         self, message: Message, profile: Profile, journey: Journey | None, playbook: Playbook, now: Instant
@@ -56,28 +80,34 @@ class Composer:
         locale = plain_contact(contact, now).get("locale") if contact else None
         content = playbook.content(message.content, message.role, profile.stage, locale)
         if content is None:
-            return ContentFailure(Reason.CONTENT_ERROR, f"there is no content {message.content!r}")
+            return ContentFailure(Reason.BAD_TEMPLATE, f"there is no content {message.content!r}")
         context = _context(profile, contact, journey, message.role, now)
-        moment = Moment(
-            profile, now, journey.cause.as_event(profile.id) if journey and journey.cause else None, contact
+        cause = (
+            journey.cause.as_event(profile.id) if journey is not None and journey.cause is not None else None
         )
-        frame = self._frame(message) if message.channel in ("email", "invitation") else None
+        moment = Moment(profile, now, cause, contact)
         try:
-            body = _body(content, playbook, moment, context)
-            return self._renderer.render(
-                Source(content.subject, body, message.channel, content.locale), context, frame
-            )
+            return self._render(message, content, playbook, moment, context)
         except RenderFailed as failure:
-            reason = Reason.MISSING_FACT if failure.reason == "missing_fact" else Reason.CONTENT_ERROR
-            return ContentFailure(reason, failure.detail)
-        except UnknownBlock as failure:
-            return ContentFailure(Reason.CONTENT_ERROR, str(failure))
+            return ContentFailure(Reason(failure.reason), failure.detail)
+        except (UnknownBlock, BadHeader) as failure:
+            return ContentFailure(Reason.BAD_TEMPLATE, str(failure))
 
-    def task(
-        self, order: TaskOrder, profile: Profile, journey: Journey | None, playbook: Playbook
-    ) -> tuple[str, str]:
+    def _render(
+        self, message: Message, content: Content, playbook: Playbook, moment: Moment, context: dict[str, Any]
+    ) -> Rendered:
+        def holds(condition: Any) -> bool:
+            return bool(playbook.block_condition(condition).test(moment)[0])
+
+        made = compose(content, playbook.blocks, holds, context)
+        framed = message.channel in ("email", "invitation")
+        source = replace_channel(made.source, message.channel)
+        return self._renderer.render(source, made.context, self._frame(message) if framed else None)
+
+    def task(self, order: TaskOrder, profile: Profile, playbook: Playbook) -> tuple[str, str]:
         """A task's title and body; what cannot be rendered is shown as written: a CSM is better off with it."""
-        context = _context(profile, None, journey, None, order.at)
+        context = _context(profile, None, None, None, order.at)
+        context["event"] = {} if order.cause is None else order.cause.as_plain()
         content = playbook.content(order.content, None, profile.stage) if order.content else None
         body = content.body if content is not None else ""
         try:
@@ -86,18 +116,26 @@ class Composer:
             return order.title, f"{body}\n\n({failure})" if body else ""
         return rendered.subject, rendered.text
 
+    def wording(self, playbook: Playbook) -> Callable[[TaskOrder, Profile], tuple[str, str]]:
+        """How a unit of work words its tasks."""
+        return lambda order, profile: self.task(order, profile, playbook)
+
     def _frame(self, message: Message) -> Frame:
-        head = self.letterhead
-        purpose = message.cls.value
+        office = self.office
         subscribed = message.cls is not MessageClass.TRANSACTIONAL
         return Frame(
-            sender=head.sender,
-            address=head.postal,
-            purpose=purpose,
-            unsubscribe_url=head.unsubscribe_url(message.contact, message.topic) if subscribed else None,
-            preferences_url=head.preferences_url(message.contact) if subscribed else None,
-            colour=head.colour,
+            sender=office.sender.name or office.sender.address,
+            address=office.postal,
+            purpose=message.cls.value,
+            unsubscribe_url=office.unsubscribe_url(message) if subscribed else None,
+            preferences_url=office.preferences_url(message) if subscribed else None,
+            colour=office.colour,
         )
+
+
+def replace_channel(source: Source, channel: str) -> Source:
+    """The same text for the channel that was chosen for this person."""
+    return dataclasses.replace(source, channel=channel)  # type: ignore[arg-type]  # one of the channels
 
 
 def _context(
@@ -118,46 +156,3 @@ def _context(
         "tags": list(profile.tags),
         "milestones": sorted(profile.milestones),
     }
-
-
-def _body(content: Content, playbook: Playbook, moment: Moment, context: dict[str, Any]) -> str:
-    """The Markdown source for this reader: blocks chosen, facts filled in. Raises RenderFailed, UnknownBlock."""
-    conditions = {id(playbook.blocks[key].when): node for key, node in playbook.block_conditions.items()}
-
-    def holds(condition: Any) -> bool:
-        node = conditions[id(condition)]
-        return node is None or bool(node.test(moment)[0])
-
-    chosen = [block for block in choose(content, playbook.blocks, holds) if _usable(block, context)]
-    for facts in (content.facts, *(block.facts for block in chosen)):
-        _fill(facts, context)
-    return join_parts(content, chosen)
-
-
-def _usable(block: Block, context: Mapping[str, Any]) -> bool:
-    """A block whose `drop` fact is missing is left out."""
-    return not any(fact.drop and _value(fact, context) is MISSING for fact in block.facts.values())
-
-
-def _value(fact: Fact, context: Mapping[str, Any]) -> Any:
-    return dig(context, tuple(fact.source.split(".")))
-
-
-def _fill(facts: Mapping[str, Fact], context: dict[str, Any]) -> None:
-    """Defaults where they are missing, renamed facts under their names; a required one that is missing fails."""
-    for name, fact in facts.items():
-        value = _value(fact, context)
-        if value is MISSING:
-            if fact.missing in (None, "required"):
-                raise RenderFailed("missing_fact", name)
-            value = fact.default if fact.missing == "default" else ""
-        _put(context, tuple(name.split(".")), value)
-
-
-def _put(context: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    place = context
-    for part in path[:-1]:
-        inner = place.get(part)
-        place[part] = dict(inner) if isinstance(inner, dict) else {}
-        place = place[part]
-    place[path[-1]] = value

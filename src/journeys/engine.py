@@ -45,6 +45,7 @@ class TaskOrder(msgspec.Struct, frozen=True, kw_only=True):
     severity: str
     checklist: list[str] = []
     evidence: list[dict[str, Any]] = []
+    cause: Cause | None = None
     at: Instant
 
 
@@ -408,6 +409,7 @@ def _order(run: Run, journey: Journey, body: TaskStep, step: str, visit: int) ->
             severity=journey.severity or "warning",
             checklist=body.checklist,
             evidence=list(state.evidence) if state is not None else [],
+            cause=cause,
             at=run.now,
         )
     )

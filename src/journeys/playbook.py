@@ -1,6 +1,9 @@
 """The playbook: all live definitions compiled once, shared by every worker until one of them changes."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
 
 from channels.policies import Policies
 from journeys.journey import share
@@ -45,9 +48,10 @@ class Playbook:
             ]
             for policy in self.policies.sla
         }
-        self.block_conditions = {
-            key: None if block.when is None else compile_condition(block.when)
-            for key, block in self.blocks.items()
+        self._block_conditions: dict[bytes, Node] = {
+            orjson.dumps(block.when, option=orjson.OPT_SORT_KEYS): compile_condition(block.when)
+            for block in self.blocks.values()
+            if block.when is not None
         }
         self.watched = Watched(
             self.signals.values(),
@@ -64,7 +68,7 @@ class Playbook:
         nodes = [node for play in self._versions.values() for node in play.nodes()]
         nodes += [node for _, node in self.holds]
         nodes += [node for rules in self.sla.values() for node, _ in rules if node is not None]
-        return nodes + [node for node in self.block_conditions.values() if node is not None]
+        return nodes + list(self._block_conditions.values())
 
     def version(self, play: str, version: int) -> CompiledPlay:
         """The version of the play a journey is pinned to."""
@@ -96,6 +100,10 @@ class Playbook:
     ) -> Content | None:
         """The variant for this role, stage and locale; one without them serves the rest."""
         return variant(self.contents.get(key, ()), role, stage, locale or "en")
+
+    def block_condition(self, when: Any) -> Node:
+        """The compiled condition of a block."""
+        return self._block_conditions[orjson.dumps(when, option=orjson.OPT_SORT_KEYS)]
 
     def in_control(self, account: str) -> bool:
         """Whether the account is in the global control group."""

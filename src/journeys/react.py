@@ -5,6 +5,7 @@
 Live worker, tick, scenario, backtest and dry run are this function with another clock and another store.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ from journeys.journey import Cause, Decision, Journey, JourneyStatus
 from journeys.playbook import Playbook
 from journeys.state import AccountState
 from signals.event import Event
-from signals.fold import after
+from signals.fold import after, remember
 from signals.instant import Instant
 from signals.watch import Edge, watch
 
@@ -108,6 +109,30 @@ def react(
     raise NeverSettles(
         f"account {state.profile.id} does not settle at {now}: its plays undo one another's updates"
     )
+
+
+def refill(
+    state: AccountState, history: Iterable[Event], playbook: Playbook, now: Instant, current: bool = False
+) -> Reaction:
+    """Definitions have changed: count what is newly watched from the history, then look at everything.
+
+    What holds already is opened silently, unless `current` asks for it to fire and start (semantics §4). Signals and
+    segments that are no longer defined are closed and left silently.
+    """
+    missing = [
+        measure for key, measure in playbook.watched.measures.items() if key not in state.profile.measures
+    ]
+    profile = remember(state.profile, history, missing, now)
+    watched = {watch.key for watch in playbook.watched.watches}
+    profile.measures = {
+        key: kept for key, kept in profile.measures.items() if key in playbook.watched.measures
+    }
+    profile.signals = {key: signal for key, signal in profile.signals.items() if key in watched}
+    profile.segments = {key: since for key, since in profile.segments.items() if key in watched}
+    tags = (key for key in profile.segments if playbook.segments[key].tag)
+    profile.tags = sorted({*tags, *profile.given_tags})
+    profile.look_at = now
+    return react(msgspec.structs.replace(state, profile=profile), None, playbook, now, silent=not current)
 
 
 def live_through(state: AccountState, stimulus: Stimulus, playbook: Playbook, now: Instant) -> list[Reaction]:

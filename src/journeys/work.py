@@ -11,7 +11,7 @@ from journeys.desk import Desk
 from journeys.engine import TaskOrder
 from journeys.journey import Decision, Journey
 from journeys.playbook import Playbook
-from journeys.react import Reaction, Stimulus, live_through, react
+from journeys.react import Reaction, Stimulus, live_through, react, refill
 from journeys.state import AccountState, new_state
 from journeys.store import accounts, bulk, outcomes
 from journeys.store.tables import events as events_table
@@ -65,6 +65,12 @@ class Work:
         self.now = max(self.now, now)
         return any(reaction.emits for reaction in reactions)
 
+    def refill(self, account: str, history: Iterable[Event], now: Instant, current: bool) -> None:
+        """Bring the account to a changed playbook from its history."""
+        state = self.states[account]
+        self._gather(account, refill(state, history, self.playbook, max(now, state.now), current))
+        self.now = max(self.now, now)
+
     def look(self, account: str, now: Instant) -> bool:
         """Let the account do the next thing that is due at it, and no more; True where it is to be done outside."""
         state = self.states[account]
@@ -86,6 +92,10 @@ class Work:
     def decide(self, made: Iterable[Decision]) -> None:
         """Decisions of others to be written with this work."""
         self._decisions += made
+
+    def flush_dead(self) -> set[str]:
+        """Journeys that have ended in this work: their messages are not to be judged."""
+        return set(self._dead)
 
     def save(self) -> None:
         """Everything at once, in a fixed number of statements."""

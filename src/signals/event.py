@@ -20,7 +20,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     """Something that happened upstream. `source` and `id` together are unique; the rest is its content.
 
     `account` is None until identity has been resolved; `timed` says whether the sender gave `time`
-    (otherwise it is `received_at`, and no part of the content); `seq` is its place in our log.
+    (otherwise it is `received_at`, and no part of the content); `told` is the time as sent where it lay slightly in
+    the future and was taken as now, so that a retry is still the same content; `seq` is its place in our log.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     received_at: Instant = 0
     timed: bool = True
     seq: int = 0
+    told: Instant | None = None
 
     @property
     def key(self) -> bytes:
@@ -40,9 +42,14 @@ class Event(msgspec.Struct, frozen=True, gc=False):
         return blake2b(f"{self.source}\0{self.id}".encode(), digest_size=16).digest()
 
     @property
+    def sent_time(self) -> Instant | None:
+        """The time the sender gave; None where it gave none."""
+        return None if not self.timed else self.time if self.told is None else self.told
+
+    @property
     def content_hash(self) -> bytes:
         """16 bytes over the canonical fields, without transport times: tells a retry from a reused id (I3)."""
-        canonical = [self.type, self.time if self.timed else None, self.account, self.contact, self.data]
+        canonical = [self.type, self.sent_time, self.account, self.contact, self.data]
         return blake2b(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
@@ -55,8 +62,8 @@ def encode(event: Event) -> bytes:
         "type": event.type,
         "data": event.data,
     }
-    if event.timed:
-        body["time"] = iso(event.time)
+    if event.sent_time is not None:
+        body["time"] = iso(event.sent_time)
     if event.account is not None:
         body["account"] = event.account
     if event.contact is not None:
@@ -67,15 +74,17 @@ def encode(event: Event) -> bytes:
 def decode(raw: bytes, received_at: Instant) -> Event:
     """The inverse of `encode`, for bytes this service wrote and checked itself."""
     body = orjson.loads(raw)
-    time = body.get("time")
+    text = body.get("time")
+    told = None if text is None else parse_instant(text)
     return Event(
         id=body["id"],
         source=body["source"],
         type=body["type"],
-        time=received_at if time is None else min(parse_instant(time), received_at),
+        time=received_at if told is None else min(told, received_at),
         account=body.get("account"),
         contact=body.get("contact"),
         data=body.get("data") or {},
         received_at=received_at,
-        timed=time is not None,
+        timed=told is not None,
+        told=told if told is not None and told > received_at else None,
     )

@@ -5,7 +5,7 @@ exact sums, writes ordered by event time. An event that fails half-way leaves th
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 from signals.conditions.operators import as_instant, is_number
 from signals.event import Event
 from signals.instant import Instant
-from signals.measures import Measure
+from signals.measures import Measure, type_matches
 from signals.profile import Contact, Profile, Ticket, Write, merge_attributes, tie, write
 
 Effect = Callable[[Profile, Event, set[str]], None]
@@ -60,6 +60,22 @@ def after(
             twin.measures[measure.id] = new
             touched.add(f"measure:{measure.id}")
     return twin, touched
+
+
+def remember(
+    profile: Profile, history: Iterable[Event], measures: Collection[Measure], now: Instant
+) -> Profile:
+    """The profile with these measures counted anew from its history: for definitions that have just become live."""
+    twin = profile.copy()
+    for measure in measures:
+        twin.measures.pop(measure.id, None)
+    for event in history:
+        for measure in measures:
+            if any(type_matches(pattern, event.type) for pattern in measure.types):
+                new = measure.fold(twin.measures.get(measure.id), event, now)
+                if new is not None:
+                    twin.measures[measure.id] = new
+    return twin
 
 
 def interval_months(interval: Any) -> int | None:

@@ -58,6 +58,12 @@ def due(connection: sa.Connection, now: Instant, limit: int) -> list[str]:
     return list(connection.execute(wanted).scalars())
 
 
+def after(connection: sa.Connection, last: str, limit: int) -> list[str]:
+    """The next accounts in id order."""
+    wanted = sa.select(accounts.c.id).where(accounts.c.id > last).order_by(accounts.c.id).limit(limit)
+    return list(connection.execute(wanted).scalars())
+
+
 def next_due(connection: sa.Connection) -> Instant | None:
     """When the next account falls due: one look at an index."""
     found: Instant | None = connection.execute(sa.select(sa.func.min(accounts.c.due_at))).scalar()

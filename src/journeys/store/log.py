@@ -74,7 +74,7 @@ class EmbeddedLog:
         heads = dict(
             connection.execute(
                 sa.select(log_heads.c.partition, log_heads.c.next_offset).with_for_update()
-            ).tuples()
+            ).tuples().all()
         )
         missing = [
             {"partition": number, "next_offset": 0}
@@ -92,7 +92,7 @@ def _known(connection: sa.Connection, keys: Sequence[bytes]) -> dict[bytes, byte
     found: dict[bytes, bytes] = {}
     for table in (log, events):
         found.update(
-            connection.execute(sa.select(table.c.key, table.c.hash).where(table.c.key.in_(keys))).tuples()
+            connection.execute(sa.select(table.c.key, table.c.hash).where(table.c.key.in_(keys))).tuples().all()
         )
     return found
 
@@ -108,7 +108,7 @@ class StoredPositions(Positions):
             wanted = sa.select(positions.c.partition, positions.c.next_offset).where(
                 positions.c.partition.in_(list(partitions))
             )
-            return dict(connection.execute(wanted).tuples())
+            return dict(connection.execute(wanted).tuples().all())
 
 
 class LogFeed:

@@ -33,7 +33,7 @@ _TASK_DECODER = msgspec.msgpack.Decoder(Task)
 def known_hashes(connection: sa.Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:
     """Content hashes of the events already folded, by key."""
     wanted = sa.select(events.c.key, events.c.hash).where(events.c.key.in_(keys))
-    return dict(connection.execute(wanted).tuples())
+    return dict(connection.execute(wanted).tuples().all())
 
 
 def event_row(event: Event, account: str, history: bool) -> dict[str, Any]:
@@ -59,6 +59,19 @@ def event_of(row: Any) -> Event:
     return Event(
         row.id, row.source, row.type, row.time, row.account, row.contact, row.data, row.received_at, row.timed
     )
+
+
+def histories(connection: sa.Connection, accounts: Sequence[str]) -> dict[str, list[Event]]:
+    """All events of these accounts, oldest first."""
+    found: dict[str, list[Event]] = {}
+    wanted = (
+        sa.select(events)
+        .where(events.c.account.in_(list(accounts)))
+        .order_by(events.c.account, events.c.time)
+    )
+    for row in connection.execute(wanted):
+        found.setdefault(row.account, []).append(event_of(row))
+    return found
 
 
 def save_consents(

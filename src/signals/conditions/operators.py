@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictFloat, StrictInt, model_validator
 
 from signals.instant import parse_instant
 
@@ -70,12 +70,12 @@ class NumericComparison(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
 
-    is_: Annotated[int | float, Field(strict=True)] | None = Field(default=None, alias="is")
-    is_not: Annotated[int | float, Field(strict=True)] | None = None
-    gt: Annotated[int | float, Field(strict=True)] | None = None
-    gte: Annotated[int | float, Field(strict=True)] | None = None
-    lt: Annotated[int | float, Field(strict=True)] | None = None
-    lte: Annotated[int | float, Field(strict=True)] | None = None
+    is_: StrictInt | StrictFloat | None = Field(default=None, alias="is")
+    is_not: StrictInt | StrictFloat | None = None
+    gt: StrictInt | StrictFloat | None = None
+    gte: StrictInt | StrictFloat | None = None
+    lt: StrictInt | StrictFloat | None = None
+    lte: StrictInt | StrictFloat | None = None
 
     @model_validator(mode="after")
     def _compares(self) -> "NumericComparison":
@@ -109,10 +109,8 @@ def equal(left: Any, right: Any) -> bool:
     """Equality without coercion: `True` is not 1, `"1"` is not 1, 1 is 1.0."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
-    return (
-        (type(left) is type(right)
-        and left == right)
-        or (is_number(left) and is_number(right) and left == right)
+    return (type(left) is type(right) and left == right) or (
+        is_number(left) and is_number(right) and left == right
     )
 
 

@@ -94,17 +94,20 @@ def identified(body: dict[str, Any], data: dict[str, Any], name: str) -> str | N
 
 def assemble(body: dict[str, Any], data: dict[str, Any], received_at: Instant) -> Event:
     """The event of these attributes (`id source type time account contact`); the rest of `body` is not read."""
-    time = body.get("time")
+    given = body.get("time")
+    told = None if given is None else moment(given)
+    time = received_at if told is None else not_ahead(told, received_at)
     return Event(
         id=text(body.get("id"), "id", "/id"),
         source=text(body.get("source"), "source", "/source"),
         type=event_type(body.get("type")),
-        time=received_at if time is None else not_ahead(moment(time), received_at),
+        time=time,
         account=identified(body, data, "account"),
         contact=identified(body, data, "contact"),
         data=data,
         received_at=received_at,
-        timed=time is not None,
+        timed=told is not None,
+        told=told if told is not None and told > time else None,
     )
 
 

@@ -1,0 +1,200 @@
+"""Facts for judgement, assembled from what bulk loading found and what the account's state knows. Pure."""
+
+from channels.facts import Facts, Rival, RivalState
+from channels.message import Message, MessageClass
+from journeys.journey import Journey
+from journeys.playbook import Playbook
+from journeys.state import AccountState
+from journeys.store.sending import Charge, Ledger
+from plays.recipients import lanes
+from plays.steps import MessageStep, WaitStep
+from signals.attributes import contact_value, zone
+from signals.conditions import Moment
+from signals.conditions.operators import MISSING
+from signals.instant import SECOND, Instant
+from signals.profile import is_open, open_holds
+
+
+def facts_for(
+    message: Message,
+    state: AccountState | None,
+    ledger: Ledger,
+    playbook: Playbook,
+    now: Instant,
+    address_key: str | None,
+) -> Facts:
+    """The world as this message needs it. A state that is gone (erased) is a closed contact."""
+    journey = _journey(state, message)
+    contact = None if state is None else state.profile.contacts.get(message.contact)
+    play = None if journey is None else playbook.version(journey.play, journey.version)
+    moment = _moment(state, journey, now)
+    control = playbook.in_control(message.account)
+    mine = [
+        charge
+        for charge in ledger.charges_by_contact.get(message.contact, [])
+        if charge.message != message.id
+    ]
+    house = [
+        charge
+        for charge in ledger.charges_by_account.get(message.account, [])
+        if charge.message != message.id
+    ]
+    shadow = control or message.arm_control
+    topic, channel = _consent(ledger.consents.get(message.contact, []), message)
+    exit_node, goal_node = (None, None) if play is None else (play.exit, play.goal)
+    return Facts(
+        journey_live=journey is not None,
+        contact_open=contact is not None and is_open(contact),
+        readable=True,
+        suppression=ledger.suppressed.get(address_key or ""),  # type: ignore[arg-type]  # the four causes
+        topic_consent=topic,
+        channel_consent=channel,
+        exit_holds=exit_node.test(moment)[0] if exit_node is not None and moment is not None else False,
+        goal_holds=goal_node.test(moment)[0] if goal_node is not None and moment is not None else False,
+        sending_stopped=ledger.stopped,
+        play_paused=play is not None and play.paused,
+        account_holds=_holds(state, playbook, now),
+        last_same_content_at=max(
+            (c.at for c in mine if (c.content, c.channel) == (message.content, message.channel)), default=None
+        ),
+        rivals=_rivals(message, mine, ledger, state, playbook, now),
+        contact_sends=tuple(c.at for c in mine if c.control is shadow and _charges(c)),
+        account_sends=tuple(c.at for c in house if c.control is shadow and _charges(c)),
+        last_other_contact_send_at=max(
+            (c.at for c in house if c.control is shadow and _charges(c) and _gap_counts(c, message)),
+            default=None,
+        ),
+        zones=_zones(state, message, playbook, now),
+        last_release_at=max((c.released_at for c in house if c.released_at is not None), default=None),
+        rate_next_at=_rate_next_at(message, ledger, playbook, now),
+        control=control,
+    )
+
+
+def _journey(state: AccountState | None, message: Message) -> Journey | None:
+    if state is None:
+        return None
+    return next((journey for journey in state.journeys if journey.id == message.journey), None)
+
+
+def _moment(state: AccountState | None, journey: Journey | None, now: Instant) -> Moment | None:
+    if state is None or journey is None:
+        return None
+    cause = None if journey.cause is None else journey.cause.as_event(journey.account)
+    return Moment(state.profile, now, cause, None, journey.key)
+
+
+def _charges(charge: Charge) -> bool:
+    return charge.channel != "in_app" and charge.cls != MessageClass.TRANSACTIONAL.value
+
+
+def _gap_counts(charge: Charge, message: Message) -> bool:
+    """The role gap is between people, and not within one step of one journey."""
+    same_step = (charge.journey, charge.step, charge.visit) == (message.journey, message.step, message.visit)
+    return charge.contact != message.contact and not same_step
+
+
+def _consent(said: list[tuple[str, str, bool]], message: Message) -> tuple[bool | None, bool | None]:
+    """What the person said of the topic (all topics counts) and of the whole channel."""
+    topic: bool | None = None
+    whole: bool | None = None
+    for channel, about, allowed in said:
+        if channel != message.channel:
+            continue
+        if about == "*":
+            whole = allowed
+        elif about == "":
+            topic = False if not allowed else topic
+        elif about == message.topic and topic is not False:
+            topic = allowed
+    return topic, whole
+
+
+def _holds(state: AccountState | None, playbook: Playbook, now: Instant) -> tuple[str, ...]:
+    if state is None:
+        return ()
+    moment = Moment(state.profile, now)
+    by_policy = [key for key, node in playbook.holds if node.test(moment)[0]]
+    return (*open_holds(state.profile, now), *by_policy)
+
+
+def _zones(
+    state: AccountState | None, message: Message, playbook: Playbook, now: Instant
+) -> tuple[object, ...]:
+    if state is None:
+        return (playbook.zone,)
+    contact = state.profile.contacts.get(message.contact)
+    own = contact_value(contact, ("timezone",), now) if contact is not None else MISSING
+    return (None if own is MISSING else own, zone(state.profile), playbook.zone)
+
+
+def _rate_next_at(message: Message, ledger: Ledger, playbook: Playbook, now: Instant) -> Instant | None:
+    """When the channel has room again: at most `rate` in any second, one every 1/rate seconds below one."""
+    rate = playbook.policies.channel_rate.email if message.channel == "email" else None
+    recent = ledger.channel_charges.get(message.channel, [])
+    if rate is None or not recent:
+        return None
+    if rate < 1:
+        return recent[-1] + int(SECOND / rate)
+    return recent[-int(rate)] + SECOND if len(recent) >= int(rate) else None
+
+
+def _rivals(
+    message: Message,
+    mine: list[Charge],
+    ledger: Ledger,
+    state: AccountState | None,
+    playbook: Playbook,
+    now: Instant,
+) -> tuple[Rival, ...]:
+    window = playbook.policies.arbitration_window
+    if window is None:
+        return ()
+    queued = [
+        Rival(
+            id=other.id,
+            priority=other.priority,
+            marketing=other.cls is MessageClass.MARKETING,
+            state=RivalState.QUEUED,
+            at=other.next_attempt_at or other.due_at,
+        )
+        for other in ledger.queued.get(message.contact, [])
+        if other.id != message.id and other.status.value == "queued"
+    ]
+    sent = [
+        Rival(
+            id=c.message, priority=c.priority, marketing=c.cls == "marketing", state=RivalState.SENT, at=c.at
+        )
+        for c in mine
+        if c.at > now - window
+    ]
+    return (*queued, *sent, *_coming(message, state, playbook, now, now + window))
+
+
+def _coming(
+    message: Message, state: AccountState | None, playbook: Playbook, now: Instant, horizon: Instant
+) -> list[Rival]:
+    """Messages that running timed waits of the account will make for this person within the window."""
+    found: list[Rival] = []
+    for journey in [] if state is None else state.journeys:
+        if journey.id == message.journey or journey.step is None or journey.waiting_since is None:
+            continue
+        ops = playbook.version(journey.play, journey.version).program.ops
+        op = ops[journey.step]
+        body = op.body
+        if not isinstance(body, WaitStep) or body.for_ is None or op.until is not None or op.next is None:
+            continue
+        at, following = journey.waiting_since + body.for_, ops[op.next].body
+        if now < at <= horizon and isinstance(following, MessageStep) and state is not None:
+            people = {
+                lane.contact.id for lane in lanes(following, state.profile, now) if lane.contact is not None
+            }
+            if message.contact in people:
+                play = playbook.version(journey.play, journey.version).play
+                marketing = (following.cls or play.cls or "marketing") == "marketing"
+                found.append(
+                    Rival(
+                        id=None, priority=journey.priority, marketing=marketing, state=RivalState.DUE, at=at
+                    )
+                )
+    return found

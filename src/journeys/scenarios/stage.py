@@ -1,0 +1,238 @@
+"""The stage a scenario is played on: the live service on an in-memory database and a virtual clock."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from channels.headers import Mailbox
+from channels.outbox import Outbox
+from channels.policies import Policies
+from channels.render import Renderer
+from journeys.assets import asset
+from journeys.composer import Composer, Office
+from journeys.definitions import MODELS, Draft, Fault, Refused, build, lint, parse, read_folder
+from journeys.dispatcher import Dispatcher
+from journeys.playbook import Playbook
+from journeys.service import Service
+from journeys.shipped import shipped
+from journeys.simulate import Simulation
+from journeys.store.accounts import load
+from journeys.store.database import Database
+from journeys.store.log import EmbeddedLog
+from journeys.store.outcomes import histories
+from journeys.store.schema import upgrade
+from journeys.store.tables import dead_letters
+from signals.conditions import Moment, compile_condition
+from signals.conditions.node import say
+from signals.event import Event
+from signals.fold import remember
+from signals.instant import Instant
+
+
+@lru_cache(maxsize=1)
+def _empty() -> sqlite3.Connection:
+    """A migrated, empty database every scenario starts from as a copy."""
+    template = Database("sqlite://")
+    upgrade(template)
+    return template.raw_sqlite()
+
+
+def fresh_database() -> Database:
+    """A new in-memory database on this version's tables."""
+    database = Database("sqlite://")
+    _empty().backup(database.raw_sqlite())
+    return database
+
+
+@lru_cache(maxsize=1)
+def _renderer() -> Renderer:
+    return Renderer.from_dir(asset("templates"))
+
+
+OFFICE = Office(
+    sender=Mailbox("success@example.com", "Customer success"),
+    postal="Example Ltd, 1 Example Street, Exampletown",
+    base_url="https://journeys.example.com",
+    secret="a scenario keeps no secrets",  # noqa: S106 - signs links in mails nobody gets
+)
+
+
+class Stage:
+    """One scenario's world."""
+
+    def __init__(self, clock: Instant, zone: str = "UTC") -> None:
+        self.database = fresh_database()
+        self.zone = zone
+        self.drafts: dict[tuple[str, str], Draft] = {}
+        self.retired: list[Draft] = []
+        self.policies = Policies.only({})
+        self.named_policies: dict[str, Any] | None = {}
+        self.refused: list[Fault] = []
+        self._playbook = Playbook(policies=self.policies, zone=zone)
+        self.outbox = Outbox()
+        composer = Composer(_renderer(), OFFICE)
+        self.service = Service(self.database, self.playbook, composer)
+        self.dispatcher = Dispatcher(self.database, self.playbook, composer, self.outbox)
+        self.log = EmbeddedLog(self.database)
+        self.simulation = Simulation(self.database, self.service, self.dispatcher, clock)
+        self._events = 0
+
+    def playbook(self) -> Playbook:
+        """The playbook as it is now."""
+        return self._playbook
+
+    @property
+    def now(self) -> Instant:
+        """The virtual clock."""
+        return self.simulation.now
+
+    # ── definitions ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def use(self, uses: str, beside: Path) -> None:
+        """`none`, `defaults` (the shipped library, plays loaded but not active), or a folder beside the file."""
+        if uses == "none":
+            return
+        self.named_policies = None
+        self.policies = Policies()
+        drafts = shipped() if uses == "defaults" else read_folder((beside / uses).resolve())
+        for draft in drafts:
+            if draft.kind == "policies":
+                self.policies = draft.model
+            elif not (uses == "defaults" and draft.kind == "plays"):
+                self.drafts[draft.kind, draft.key] = draft
+
+    def define(self, bodies: Mapping[str, Any], first: bool = False) -> None:
+        """New versions of these definitions; those that cannot be taken are noted as refused."""
+        bodies = dict(bodies)
+        current, live = bool(bodies.pop("current", False)), bodies.pop("live", "pin")
+        self._name_policies(bodies.pop("policies", None))
+        new = [draft for kind, listed in bodies.items() for draft in self._parsed(kind, listed)]
+        for draft in new:
+            known = self.drafts.get((draft.kind, draft.key))
+            if known is not None:
+                self.retired.append(known)
+                draft = msgspec.structs.replace(draft, version=known.version + 1)  # noqa: PLW2901
+            self.drafts[draft.kind, draft.key] = draft
+        self._refuse_faulty({(draft.kind, draft.key) for draft in new})
+        self._rebuild()
+        if not first:
+            self.fill(current, live)
+
+    def _name_policies(self, named: Mapping[str, Any] | None) -> None:
+        if named is None:
+            return
+        if self.named_policies is None:
+            self.policies = Policies.read({**self.policies.as_json(), **named})
+        else:
+            self.named_policies = {**self.named_policies, **named}
+            self.policies = Policies.only(self.named_policies)
+
+    def _parsed(self, kind: str, listed: Any) -> list[Draft]:
+        if kind not in MODELS:
+            self.refused.append(Fault(kind, "", "there is no such kind of definition"))
+            return []
+        bodies = listed if isinstance(listed, list) and kind != "stages" else [listed]
+        found = []
+        for body in bodies:
+            try:
+                found.append(parse(kind, body))
+            except Refused as refused:
+                self.refused += refused.faults
+        return found
+
+    def _refuse_faulty(self, new: set[tuple[str, str]]) -> None:
+        """What lint finds in the new ones is refused, unless lint is off; a circle refuses all that are on it."""
+        if self.policies.lint:
+            drafts = [*self.drafts.values(), *self._policy_draft()]
+            for fault in lint(drafts, _renderer()):
+                if (fault.kind, fault.key) in new:
+                    self.refused.append(fault)
+                    self.drafts.pop((fault.kind, fault.key), None)
+        try:
+            self._build()
+        except Refused as refused:
+            self.refused += refused.faults
+            for kind, key in new:
+                self.refused.append(Fault(kind, key, "uses itself in a circle"))
+                self.drafts.pop((kind, key), None)
+
+    def _policy_draft(self) -> list[Draft]:
+        return [Draft("policies", "policies", {}, self.policies)]
+
+    def _build(self) -> Playbook:
+        return build(list(self.drafts.values()), self.zone, self.policies, self.retired)
+
+    def _rebuild(self) -> None:
+        self._playbook = self._build()
+
+    def fill(self, current: bool = False, live: str = "pin") -> None:
+        """Bring every account to the present playbook."""
+        last: str | None = ""
+        while last is not None:
+            last = self.service.fill(self.now, current, last)
+
+    def set_status(self, kind: str, key: str, status: str | None) -> None:
+        """Pause, resume, drain or archive (None) a definition."""
+        draft = self.drafts[kind, key]
+        if status is None:
+            del self.drafts[kind, key]
+            self.retired.append(draft)
+        else:
+            self.drafts[kind, key] = msgspec.structs.replace(draft, status=status)
+        self._rebuild()
+        self.fill()
+
+    # ── what happens ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def happen(self, events: Sequence[Event], history: bool = False) -> None:
+        """Events enter the log now; ids that came before with other content are dead letters, as from any log."""
+        told = self.log.append(events, history)
+        rows: list[dict[str, Any]] = [
+            {
+                "id": f"conflict-{self._events}-{place}",
+                "at": self.now,
+                "reason": "id_conflict",
+                "detail": f"event {event.id!r} came before with other content",
+                "partition": "log/0",
+                "offset": -1,
+                "value": None,
+                "record_key": None,
+                "headers": [],
+                "replayed_at": None,
+            }
+            for place, (event, outcome) in enumerate(zip(events, told.outcomes, strict=True))
+            if outcome == "conflict"
+        ]
+        if rows:
+            with self.database.write() as connection:
+                connection.execute(sa.insert(dead_letters), rows)
+
+    def next_id(self) -> str:
+        """An id for an event that has none."""
+        self._events += 1
+        return f"scenario-{self._events}"
+
+    def ask(self, account: str, condition: Any) -> tuple[bool | None, str]:
+        """Whether a bare condition holds now, its measures counted from the whole history, and what it saw."""
+        node = compile_condition(condition)
+        with self.database.read() as connection:
+            state = load(connection, account)
+            history = histories(connection, [account]).get(account, [])
+        if state is None:
+            return None, f"there is no account {account}"
+        profile = remember(state.profile, history, list(node.measures()), self.now)
+        verdict = node.verdict(Moment(profile, self.now))
+        return verdict.holds, "; ".join(map(say, verdict.because))
+
+    def run(self, until: Instant) -> None:
+        """Let time pass."""
+        self.simulation.run(until)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.close()

@@ -1,0 +1,75 @@
+"""Settings: the environment or `.env`, prefix `JOURNEYS_` (interfaces.md §5). `journeys doctor --settings` shows all."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+DEFAULT_TOPICS = [
+    "journeys.product",
+    "journeys.crm",
+    "journeys.support",
+    "journeys.billing",
+    "journeys.events",
+]
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Each field's description is its documentation."""
+
+    model_config = SettingsConfigDict(env_prefix="JOURNEYS_", env_file=".env", extra="ignore")
+
+    database_url: str = Field(
+        "sqlite:///journeys.db", description="SQLAlchemy URL; SQLite is the embedded database"
+    )
+    kafka_bootstrap: Annotated[list[str], NoDecode] = Field(
+        [], description="Brokers; unset: the embedded log"
+    )
+    kafka_topics: Annotated[list[str], NoDecode] = Field(
+        DEFAULT_TOPICS, description="Topics to read events from"
+    )
+    kafka_group: str = Field(
+        "journeys", description="Consumer group, for lag tools; offsets live in the database"
+    )
+    smtp_url: str | None = Field(None, description="smtp://user:pass@host:587; unset: mail is kept and shown")
+    mail_from: str = Field("Customer success <success@example.com>", description="Who mail is from")
+    postal_address: str = Field(
+        "Example Ltd, 1 Example Street, Exampletown", description="In the footer of mail"
+    )
+    brand_colour: str = Field("#1d5fd1", description="Of buttons and links in mail")
+    base_url: str = Field("http://127.0.0.1:8000", description="Where links in mail lead back to")
+    secret: str | None = Field(
+        None, description="Signs links; at least 16 characters; required outside the demo"
+    )
+    definitions_dir: Path | None = Field(
+        None, description="A folder of definitions applied and activated at start"
+    )
+    templates_dir: Path | None = Field(
+        None, description="E-mail frame and console pages, in place of the shipped ones"
+    )
+    timezone: str = Field("UTC", description="The service's IANA zone")
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8000, description="Port to listen on")
+    log_partitions: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Partitions of the embedded log"
+    )
+    batch_size: Annotated[int, Field(ge=1, le=10_000)] = Field(1_000, description="Records per transaction")
+    url: str | None = Field(None, description="Of a running service, for commands beside it")
+    key: str | None = Field(None, description="API key for commands beside a running service")
+
+    @field_validator("kafka_bootstrap", "kafka_topics", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, value: str | None) -> str | None:
+        if value is not None and len(value) < 16:
+            raise ValueError(
+                "JOURNEYS_SECRET needs at least 16 characters: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+            )
+        return value

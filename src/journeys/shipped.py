@@ -1,0 +1,16 @@
+"""The shipped library: signals, segments, stages from `signals/library`, plays, content and blocks from `plays/library`."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import plays
+import signals
+from journeys.definitions import Draft, read_folder
+
+FOLDERS = (Path(signals.__file__).parent / "library", Path(plays.__file__).parent / "library")
+
+
+@lru_cache(maxsize=1)
+def shipped() -> tuple[Draft, ...]:
+    """Every shipped definition."""
+    return tuple(draft for folder in FOLDERS for draft in read_folder(folder))

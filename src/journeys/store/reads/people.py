@@ -1,0 +1,165 @@
+"""Accounts and the people at them, as the API and the console show them (interfaces.md §3)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from journeys.state import AccountState, unpack
+from journeys.store.accounts import load
+from journeys.store.reads.page import DEFAULT_LIMIT, Listing, Page, fetch
+from journeys.store.tables import accounts as table
+from journeys.store.tables import contacts, memberships, open_signals
+from signals.attributes import plain_account, plain_contact
+from signals.instant import Instant, iso, iso_or_none
+from signals.profile import Contact, Profile, is_open, role_spans
+
+_BY_ID = Listing("accounts", (table.c.id,), (str,), down=False)
+
+
+def accounts(
+    connection: sa.Connection,
+    now: Instant,
+    *,
+    segment: str | None = None,
+    stage: str | None = None,
+    tag: str | None = None,
+    signal: str | None = None,
+    owner: str | None = None,
+    band: str | None = None,
+    q: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page:
+    """Accounts by id, narrowed by what they are in, have open, belong to, or are called (`q`: id, name, people).
+
+    Tags lie inside the packed profile: filtering by one reads on until the page is full. No account has a health
+    band yet, so asking for one finds nothing. Raises BadCursor.
+    """
+    query = sa.select(table.c.state)
+    for column, value in ((table.c.stage, stage), (table.c.owner, owner)):
+        query = query if value is None else query.where(column == value)
+    if segment is not None:
+        query = query.where(_has(memberships, memberships.c.segment == segment))
+    if signal is not None:
+        query = query.where(_has(open_signals, open_signals.c.signal == signal))
+    if q is not None and q.strip():
+        query = query.where(_called(q.strip()))
+    if band is not None:
+        query = query.where(sa.false())
+
+    def tagged(row: sa.Row[Any]) -> bool:
+        return tag in unpack(row.state).profile.tags
+
+    def shape(rows: Sequence[sa.Row[Any]]) -> list[dict[str, Any]]:
+        return [account_json(unpack(row.state), now) for row in rows]
+
+    return fetch(connection, query, _BY_ID, shape, limit, cursor, None if tag is None else tagged)
+
+
+def account(connection: sa.Connection, account_id: str, now: Instant) -> dict[str, Any] | None:
+    """One account whole, None where it is not known."""
+    state = load(connection, account_id)
+    return None if state is None else account_json(state, now)
+
+
+def account_json(state: AccountState, now: Instant) -> dict[str, Any]:
+    """The resource `account`. `health` is null until a health definition scores it."""
+    profile = state.profile
+    attributes = plain_account(profile, now)
+    name = attributes.get("name")
+    return {
+        "id": profile.id,
+        "name": name if isinstance(name, str) else None,
+        "attributes": attributes,
+        "contacts": [contact_json(contact, now) for contact in profile.contacts.values()],
+        "stage": profile.stage,
+        "segments": sorted(profile.segments),
+        "tags": list(profile.tags),
+        "milestones": {key: iso(at) for key, at in sorted(profile.milestones.items())},
+        "health": None,
+        "open_signals": signals_json(profile),
+        "last_event_at": iso_or_none(profile.last_event_at or None),
+    }
+
+
+def contact_json(contact: Contact, now: Instant) -> dict[str, Any]:
+    """A person with every role they hold or held; `open` is false once they have left."""
+    known = plain_contact(contact, now)
+    told = {name: known.get(name) for name in ("email", "name", "timezone", "locale")}
+    spans = [
+        {"role": span.role, "since": iso(span.since), "until": iso_or_none(span.until)}
+        for span in role_spans(contact)
+    ]
+    return {
+        "id": contact.id,
+        **{name: value if isinstance(value, str) else None for name, value in told.items()},
+        "roles": spans,
+        "open": is_open(contact),
+        "suppressed": contact.suppressed,
+        "last_seen_at": iso_or_none(contact.last_seen or None),
+    }
+
+
+_SEVERITIES = {"critical": 0, "warning": 1, "info": 2}
+
+
+def signals_json(profile: Profile) -> list[dict[str, Any]]:
+    """The open signals with their evidence, the worst first, then the newest. A play's own dates are nobody else's."""
+    shown = [(key, state) for key, state in profile.signals.items() if state.open and key[:1] != "@"]
+    shown.sort(key=lambda pair: (_SEVERITIES.get(pair[1].severity, 3), -pair[1].since, pair[0]))
+    return [
+        {"signal": key, "since": iso(state.since), "severity": state.severity, "evidence": state.evidence}
+        for key, state in shown
+    ]
+
+
+def names(connection: sa.Connection, ids: Sequence[str]) -> dict[str, str]:
+    """What these accounts are called; one without a name by its id."""
+    wanted = sa.select(table.c.id, table.c.name).where(table.c.id.in_(sorted(set(ids))))
+    return {row.id: row.name or row.id for row in connection.execute(wanted)}
+
+
+def contact_names(connection: sa.Connection, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What these people (account, contact) are called; one without a name by the address, else by the id."""
+    if not pairs:
+        return {}
+    c = contacts.c
+    wanted = sa.select(c.account, c.id, c.name, c.email).where(
+        sa.tuple_(c.account, c.id).in_(sorted(set(pairs)))
+    )
+    return {(row.account, row.id): row.name or row.email or row.id for row in connection.execute(wanted)}
+
+
+def choices(connection: sa.Connection) -> dict[str, list[str]]:
+    """The words accounts can be filtered by now: stages, owners, segments, signals."""
+    columns = {
+        "stage": table.c.stage,
+        "owner": table.c.owner,
+        "segment": memberships.c.segment,
+        "signal": open_signals.c.signal,
+    }
+    return {
+        name: list(
+            connection.execute(
+                sa.select(column).where(column.is_not(None)).distinct().order_by(column)
+            ).scalars()
+        )
+        for name, column in columns.items()
+    }
+
+
+def _has(other: sa.Table, condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(other.c.account == table.c.id, condition)
+
+
+def _called(text: str) -> sa.ColumnElement[bool]:
+    """Whether the text is part of the account's id or name, or of the name or address of someone there."""
+    person = sa.or_(
+        contacts.c.name.icontains(text, autoescape=True), contacts.c.email.icontains(text, autoescape=True)
+    )
+    return sa.or_(
+        table.c.id.icontains(text, autoescape=True),
+        table.c.name.icontains(text, autoescape=True),
+        _has(contacts, person),
+    )

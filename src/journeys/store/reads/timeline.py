@@ -1,0 +1,269 @@
+"""One time line of an account: what happened, what it meant, what we did and why not. Newest first.
+
+Each table is asked by its index for what lies before the cursor, the answers are merged here. Everyday use of the
+product is told once a day ("14 logins, 3 reports viewed, by 4 people"); a page never cuts such a day in two.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from journeys.store.reads.everyday import Everyday, everyday, is_everyday
+from journeys.store.reads.page import DEFAULT_LIMIT, MAX_LIMIT, Page, seal, unseal
+from journeys.store.reads.sentences import evidence_line, sentence, words
+from journeys.store.reads.why import decision_json
+from journeys.store.tables import contacts, decisions, events, journeys, messages, tasks
+from signals.instant import LATEST, Instant, iso
+
+KINDS = ("event", "signal", "segment", "journey", "message", "task", "decision")
+"""What a row of the time line can be."""
+
+Row = dict[str, Any]
+
+
+class Spot(NamedTuple):
+    """A place on the line, the newest greatest: instant, which kind of row, its id."""
+
+    at: Instant
+    rank: int
+    id: str
+
+
+class Placed(NamedTuple):
+    """A row in its place."""
+
+    spot: Spot
+    row: Row
+
+
+class Look(NamedTuple):
+    """One look at an account's line: rows before `end` and not before `start`, at most `limit` of each kind."""
+
+    connection: sa.Connection
+    account: str
+    end: Spot
+    start: Instant
+    limit: int
+    people: dict[str, str]
+
+
+def timeline(
+    connection: sa.Connection,
+    account: str,
+    *,
+    kinds: Iterable[str] = KINDS,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page:
+    """A page of `{at, kind, title, detail, status, refs}`; `refs` names what the row is about. Raises BadCursor.
+
+    A page may be shorter than `limit` and still have a next one: everyday events are read by the thousand.
+    """
+    if not 1 <= limit <= MAX_LIMIT:
+        raise ValueError(f"a page has 1 to {MAX_LIMIT} items, not {limit}")
+    wanted = set(kinds)
+    end = Spot(*unseal("timeline", cursor, (int, int, str))) if cursor else Spot(LATEST, 99, "")
+    until = end.at + 1 if end.rank else end.at  # rank 0: strictly before the instant
+    days = everyday(connection, account, until) if "event" in wanted else Everyday([], None)
+    look = Look(connection, account, end, days.start or 0, limit + 1, _people(connection, account))
+    found = [placed for source in _SOURCES if source.kinds & wanted for placed in source.read(look, wanted)]
+    placed_days = [Placed(Spot(day.at, _EVERYDAY, day.id), day.row) for day in days.days]
+    found += sorted((placed for placed in placed_days if placed.spot < end), reverse=True, key=_spot)
+    found.sort(
+        key=lambda placed: placed.spot[:2], reverse=True
+    )  # stable: each source is in its database's order
+    return _page(found, limit, days.start)
+
+
+def _spot(placed: Placed) -> Spot:
+    return placed.spot
+
+
+def _page(found: list[Placed], limit: int, start: Instant | None) -> Page:
+    shown, following = found[:limit], None
+    if len(found) > limit:
+        following = shown[-1].spot
+    elif start is not None:
+        following = Spot(start, 0, "")
+    return {
+        "items": [placed.row for placed in shown],
+        "next": None if following is None else seal("timeline", following),
+    }
+
+
+def _people(connection: sa.Connection, account: str) -> dict[str, str]:
+    c = contacts.c
+    rows = connection.execute(sa.select(c.id, c.name, c.email).where(c.account == account))
+    return {row.id: row.name or row.email or row.id for row in rows}
+
+
+# ── reading one table ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Source(NamedTuple):
+    """Where rows of some kinds come from. `rank` orders rows of one instant: effects stand above their causes."""
+
+    kinds: frozenset[str]
+    rank: int
+    table: sa.Table
+    at: sa.ColumnElement[Any]
+    id: sa.ColumnElement[Any]
+    where: Callable[[set[str]], sa.ColumnElement[bool]]
+    tell: Callable[[Any, Look], Row]
+
+    def read(self, look: Look, wanted: set[str]) -> list[Placed]:
+        """The rows of this source on the page."""
+        query = (
+            sa.select(self.table, self.at.label("placed_at"), self.id.label("placed_id"))
+            .where(self.table.c.account == look.account, self.where(wanted), self._before(look.end))
+            .order_by(self.at.desc(), self.id.desc())
+            .limit(look.limit)
+        )
+        query = query.where(self.at >= look.start) if look.start else query
+        rows = look.connection.execute(query)
+        return [Placed(Spot(row.placed_at, self.rank, row.placed_id), self.tell(row, look)) for row in rows]
+
+    def _before(self, end: Spot) -> sa.ColumnElement[bool]:
+        if self.rank < end.rank:
+            return self.at <= end.at
+        if self.rank > end.rank:
+            return self.at < end.at
+        return sa.or_(self.at < end.at, sa.and_(self.at == end.at, self.id < end.id))
+
+
+def _row(at: Instant, kind: str, title: str, detail: str | None, status: str | None, **refs: Any) -> Row:
+    known = {name: value for name, value in refs.items() if value is not None}
+    return {"at": iso(at), "kind": kind, "title": title, "detail": detail, "status": status, "refs": known}
+
+
+def _ours(wanted: set[str]) -> sa.ColumnElement[bool]:
+    """What this service told about the account: signals, segments, or both."""
+    prefixes = [f"{kind}." for kind in ("signal", "segment") if kind in wanted]
+    return sa.or_(*(events.c.type.startswith(prefix) for prefix in prefixes))
+
+
+def _theirs(_wanted: set[str]) -> sa.ColumnElement[bool]:
+    """What happened upstream and is not everyday."""
+    return sa.not_(sa.or_(_ours({"signal", "segment"}), is_everyday()))
+
+
+def _tell_event(row: Any, look: Look) -> Row:
+    title = words(row.type.partition(".")[2] or row.type).capitalize()
+    who = look.people.get(row.contact, row.contact)
+    detail = " · ".join(part for part in (who, _facts(row.data)) if part)
+    refs = {"type": row.type, "event": row.id, "source": row.source, "contact": row.contact}
+    return _row(row.time, "event", title, detail or None, None, **refs)
+
+
+def _tell_ours(row: Any, look: Look) -> Row:
+    kind, _, change = row.type.partition(".")
+    if kind == "segment":
+        segment = row.data.get("segment")
+        return _row(
+            row.time, "segment", f"{change.capitalize()} {words(segment)}", None, change, segment=segment
+        )
+    evidence, signal = row.data.get("evidence"), row.data.get("signal", change)
+    lines = evidence if isinstance(evidence, list) else []
+    said = "; ".join(evidence_line(each) for each in lines if isinstance(each, dict))
+    severity = row.data.get("severity")
+    return _row(row.time, "signal", words(signal).capitalize(), said or None, severity, signal=signal)
+
+
+_SHOWN_FACTS = 5
+_LONGEST_FACT = 160
+
+
+def _facts(data: dict[str, Any]) -> str:
+    """The plain values an event came with, the long ones cut."""
+    inner = data.get("attributes")
+    flat = {**data, **inner} if isinstance(inner, dict) else data
+    plain = [(name, value) for name, value in flat.items() if isinstance(value, (str, int, float))]
+    shown = [f"{words(name)} {str(value)[:_LONGEST_FACT]}" for name, value in plain[:_SHOWN_FACTS]]
+    return ", ".join(shown) + (" …" if len(plain) > _SHOWN_FACTS else "")
+
+
+def _tell_started(row: Any, look: Look) -> Row:
+    arm = f"in the {row.arm} group" if row.arm in ("holdout", "control") else None
+    return _row(
+        row.started_at,
+        "journey",
+        f"Started {words(row.play)}",
+        arm,
+        "started",
+        journey=row.id,
+        play=row.play,
+    )
+
+
+def _tell_ended(row: Any, look: Look) -> Row:
+    title = f"{row.status.capitalize()} {words(row.play)}"
+    detail = words(row.reason) if row.reason else None
+    return _row(row.ended_at, "journey", title, detail, row.status, journey=row.id, play=row.play)
+
+
+_CHANNELS = {"email": "Mail", "in_app": "In-app message", "invitation": "Invitation"}
+
+
+def _tell_message(row: Any, look: Look) -> Row:
+    who = look.people.get(row.contact, row.contact)
+    title = f"{_CHANNELS.get(row.channel, words(row.channel))} to {who}"
+    about = row.subject or words(row.content)
+    detail = f"{about} · {words(row.reason)}" if row.reason else about
+    refs = {"message": row.id, "journey": row.journey, "play": row.play, "contact": row.contact}
+    return _row(row.placed_at, "message", title, detail, row.status, **refs)
+
+
+def _tell_task(row: Any, look: Look) -> Row:
+    owner = f"for {row.owner}" if row.owner else "in the queue"
+    detail = f"{owner} · {words(row.outcome)}" if row.outcome else owner
+    status = "breached" if row.breached and row.status != "closed" else row.status
+    return _row(
+        row.created_at, "task", row.title, detail, status, task=row.id, journey=row.journey, play=row.play
+    )
+
+
+def _tell_decision(row: Any, look: Look) -> Row:
+    decision = decision_json(row)
+    said = sentence(decision, look.people.get(row.contact))
+    refs = {name: getattr(row, name) for name in ("play", "journey", "message", "task", "contact")}
+    return _row(row.at, "decision", said[:1].upper() + said[1:], None, row.outcome, decision=row.id, **refs)
+
+
+_CAME_TRUE = ("started", "sent", "created")
+"""Decisions that the journey, message or task they made tells already."""
+
+
+def _any(_wanted: set[str]) -> sa.ColumnElement[bool]:
+    return sa.true()
+
+
+_SENT_OR_DUE = sa.func.coalesce(messages.c.sent_at, messages.c.due_at, type_=messages.c.due_at.type)
+_EVENT_ID = events.c.source + sa.literal(" ") + events.c.id
+_EVERYDAY = 2
+_SOURCES = (
+    Source(frozenset({"event"}), 1, events, events.c.time, _EVENT_ID, _theirs, _tell_event),
+    Source(frozenset({"signal", "segment"}), 3, events, events.c.time, _EVENT_ID, _ours, _tell_ours),
+    Source(frozenset({"journey"}), 4, journeys, journeys.c.started_at, journeys.c.id, _any, _tell_started),
+    Source(
+        frozenset({"decision"}),
+        5,
+        decisions,
+        decisions.c.at,
+        decisions.c.id,
+        lambda _: decisions.c.outcome.not_in(_CAME_TRUE),
+        _tell_decision,
+    ),
+    Source(frozenset({"message"}), 6, messages, _SENT_OR_DUE, messages.c.id, _any, _tell_message),
+    Source(frozenset({"task"}), 7, tasks, tasks.c.created_at, tasks.c.id, _any, _tell_task),
+    Source(
+        frozenset({"journey"}),
+        8,
+        journeys,
+        journeys.c.ended_at,
+        journeys.c.id,
+        lambda _: journeys.c.ended_at.is_not(None),
+        _tell_ended,
+    ),
+)
+"""In the order of their ranks; `_EVERYDAY` lies between the first two."""

@@ -1,0 +1,114 @@
+"""Decisions, and what they explain: why something did or did not happen (interfaces.md §2 `explain`)."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from journeys.store.reads.page import DEFAULT_LIMIT, MAX_LIMIT, Listing, Page, fetch
+from journeys.store.reads.people import contact_names
+from journeys.store.reads.sentences import sentence
+from journeys.store.tables import decisions as table
+from signals.instant import Instant, iso
+
+_NEWEST = Listing("decisions", (table.c.at, table.c.id), (int, str))
+_FIELDS = (
+    "id",
+    "account",
+    "contact",
+    "play",
+    "version",
+    "journey",
+    "message",
+    "task",
+    "subject",
+    "outcome",
+    "reason",
+    "checks",
+)
+
+
+def decisions(
+    connection: sa.Connection,
+    *,
+    account: str | None = None,
+    contact: str | None = None,
+    play: str | None = None,
+    journey: str | None = None,
+    message: str | None = None,
+    task: str | None = None,
+    subject: str | None = None,
+    outcome: str | None = None,
+    reason: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page:
+    """Decisions, the newest first, each with its `sentence`. Raises BadCursor."""
+    wanted = {
+        "account": account,
+        "contact": contact,
+        "play": play,
+        "journey": journey,
+        "message": message,
+        "task": task,
+        "subject": subject,
+        "outcome": outcome,
+        "reason": reason,
+    }
+    query = sa.select(table).where(*(table.c[name] == value for name, value in wanted.items() if value))
+
+    def shape(rows: Sequence[sa.Row[Any]]) -> list[dict[str, Any]]:
+        return told(connection, (decision_json(row) for row in rows))
+
+    return fetch(connection, query, _NEWEST, shape, limit, cursor)
+
+
+def explain(
+    connection: sa.Connection,
+    account: str,
+    *,
+    play: str | None = None,
+    contact: str | None = None,
+    at: Instant | None = None,
+    limit: int = MAX_LIMIT,
+) -> dict[str, Any]:
+    """The decisions that answer why or why not, in the order in which they were made, each with its `sentence`.
+
+    Up to `at` (None: all), at most `limit`, the last ones. Asking for a contact keeps the decisions about the
+    account as a whole: a play that never started is why its people heard nothing. `summary` is the last word.
+    """
+    query = sa.select(table).where(table.c.account == account)
+    if play is not None:
+        query = query.where(table.c.play == play)
+    if contact is not None:
+        query = query.where(sa.or_(table.c.contact == contact, table.c.contact.is_(None)))
+    if at is not None:
+        query = query.where(table.c.at <= at)
+    rows = connection.execute(query.order_by(table.c.at.desc(), table.c.id.desc()).limit(limit)).all()
+    made = told(connection, (decision_json(row) for row in reversed(rows)))
+    return {
+        "account": account,
+        "play": play,
+        "contact": contact,
+        "at": None if at is None else iso(at),
+        "summary": f"{made[-1]['at']}: {made[-1]['sentence']}" if made else _nothing(account, play),
+        "decisions": made,
+    }
+
+
+def decision_json(row: Any) -> dict[str, Any]:
+    """The resource `decision` of a row."""
+    return {**{name: getattr(row, name) for name in _FIELDS}, "at": iso(row.at)}
+
+
+def told(connection: sa.Connection, made: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The decisions, each with the sentence that says it; one query for the names of all people in them."""
+    known = list(made)
+    people = contact_names(connection, [(one["account"], one["contact"]) for one in known if one["contact"]])
+    return [{**one, "sentence": sentence(one, people.get((one["account"], one["contact"])))} for one in known]
+
+
+def _nothing(account: str, play: str | None) -> str:
+    if play is None:
+        return f"nothing has been decided about {account}: no trigger of any play has come up"
+    return f"nothing has been decided about {account} and {play}: the play's trigger has not come up"

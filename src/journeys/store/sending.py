@@ -1,0 +1,181 @@
+"""What the dispatcher asks and writes: due messages, the facts for judging them in bulk, the send protocol's states."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from channels.message import Message
+from journeys.store import bulk
+from journeys.store.outcomes import message_of, message_row
+from journeys.store.tables import consents, messages, renderings, suppressions, switches
+from signals.instant import DAY, SECOND, Duration, Instant
+
+LOOK_BACK: Duration = 8 * DAY
+"""How far back sends are loaded: past the longest window of a cap."""
+
+_WAITING = messages.c.status.in_(("queued", "held"))
+
+
+class Charge(msgspec.Struct, frozen=True, gc=False):
+    """One message that uses cap room: handed over, sent or withheld."""
+
+    message: str
+    contact: str
+    account: str
+    channel: str
+    content: str
+    cls: str
+    priority: int
+    journey: str
+    step: str
+    visit: int
+    control: bool
+    at: Instant
+    released_at: Instant | None
+
+
+class Ledger(msgspec.Struct):
+    """All that bulk loading found for a set of messages."""
+
+    charges_by_contact: dict[str, list[Charge]] = {}
+    charges_by_account: dict[str, list[Charge]] = {}
+    queued: dict[str, list[Message]] = {}
+    suppressed: dict[str, str] = {}
+    consents: dict[str, list[tuple[str, str, bool]]] = {}
+    stopped: bool = False
+    channel_charges: dict[str, list[Instant]] = {}
+
+
+def due_messages(connection: sa.Connection, now: Instant, limit: int) -> list[tuple[str, str]]:
+    """(id, account) of messages to be judged now, best rank first; nothing is locked yet."""
+    wanted = (
+        sa.select(messages.c.id, messages.c.account)
+        .where(_WAITING, messages.c.next_attempt_at <= now, messages.c.delivery == "new")
+        .order_by(messages.c.priority.desc(), messages.c.next_attempt_at, messages.c.id)
+        .limit(limit)
+    )
+    return [(row.id, row.account) for row in connection.execute(wanted)]
+
+
+def next_message_due(connection: sa.Connection) -> Instant | None:
+    """When the next message is to be judged."""
+    wanted = sa.select(sa.func.min(messages.c.next_attempt_at)).where(_WAITING, messages.c.delivery == "new")
+    found: Instant | None = connection.execute(wanted).scalar()
+    return found
+
+
+def load_waiting(connection: sa.Connection, ids: Sequence[str]) -> list[Message]:
+    """Those of these messages that still wait, read under the locks of their accounts."""
+    wanted = sa.select(messages).where(messages.c.id.in_(list(ids)), _WAITING, messages.c.delivery == "new")
+    return [message_of(row) for row in connection.execute(wanted)]
+
+
+def load_ledger(
+    connection: sa.Connection, judged: Sequence[Message], address_keys: Iterable[str], now: Instant
+) -> Ledger:
+    """Everything judging needs that is not in the account states: a fixed number of queries."""
+    people = sorted({message.contact for message in judged})
+    houses = sorted({message.account for message in judged})
+    ledger = Ledger()
+    _load_charges(connection, ledger, people, houses, now)
+    rows = connection.execute(sa.select(messages).where(messages.c.contact.in_(people), _WAITING))
+    for row in rows:
+        ledger.queued.setdefault(row.contact, []).append(message_of(row))
+    keys = list(address_keys)
+    found = sa.select(suppressions.c.address_key, suppressions.c.cause).where(
+        suppressions.c.address_key.in_(keys)
+    )
+    ledger.suppressed = dict(connection.execute(found).tuples().all())
+    for row in connection.execute(sa.select(consents).where(consents.c.contact.in_(people))):
+        ledger.consents.setdefault(row.contact, []).append((row.channel, row.topic, row.allowed))
+    ledger.stopped = is_stopped(connection)
+    return ledger
+
+
+def _load_charges(
+    connection: sa.Connection, ledger: Ledger, people: Sequence[str], houses: Sequence[str], now: Instant
+) -> None:
+    columns = [
+        messages.c[name] for name in ("id", "contact", "account", "channel", "content", "cls", "priority")
+    ]
+    columns += [
+        messages.c[name] for name in ("journey", "step", "visit", "arm_control", "charged_at", "released_at")
+    ]
+    recent = messages.c.charged_at > now - LOOK_BACK
+    by_contact = sa.select(*columns).where(messages.c.contact.in_(people), recent)
+    by_account = sa.select(*columns).where(messages.c.account.in_(houses), recent)
+    for row in connection.execute(by_contact):
+        ledger.charges_by_contact.setdefault(row.contact, []).append(Charge(*row))
+    for row in connection.execute(by_account):
+        ledger.charges_by_account.setdefault(row.account, []).append(Charge(*row))
+
+
+def recent_charges(connection: sa.Connection, channel: str, now: Instant) -> list[Instant]:
+    """When this channel sent within the last second: for its rate."""
+    wanted = sa.select(messages.c.charged_at).where(
+        messages.c.channel == channel, messages.c.charged_at > now - SECOND, messages.c.status != "withheld"
+    )
+    return sorted(connection.execute(wanted).scalars())
+
+
+def is_stopped(connection: sa.Connection) -> bool:
+    """Whether the kill switch is on."""
+    value = connection.execute(sa.select(switches.c.value).where(switches.c.name == "sending")).scalar()
+    return value == "stopped"
+
+
+def set_sending(connection: sa.Connection, stopped: bool, now: Instant) -> None:
+    """Throw the kill switch, or let sending go on."""
+    bulk.upsert(
+        connection, switches, [{"name": "sending", "value": "stopped" if stopped else "on", "at": now}]
+    )
+
+
+class Move(msgspec.Struct, frozen=True):
+    """A message as it is now, and where the send protocol has got to with it."""
+
+    message: Message
+    delivery: str = "new"
+    charged_at: Instant | None = None
+    released_at: Instant | None = None
+    lease_until: Instant | None = None
+    remote_id: str | None = None
+
+
+def save_moves(connection: sa.Connection, moves: Sequence[Move]) -> None:
+    """Write the messages back."""
+    rows = [
+        {
+            **message_row(move.message),
+            "delivery": move.delivery,
+            "charged_at": move.charged_at,
+            "released_at": move.released_at,
+            "lease_until": move.lease_until,
+            "remote_id": move.remote_id,
+        }
+        for move in moves
+    ]
+    bulk.upsert(connection, messages, rows)
+
+
+def save_renderings(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """What was handed over, word for word."""
+    bulk.upsert(connection, renderings, rows)
+
+
+def expired_leases(connection: sa.Connection, now: Instant) -> list[tuple[str, str]]:
+    """(id, account) of messages whose process died between hand-over and outcome."""
+    wanted = sa.select(messages.c.id, messages.c.account).where(
+        messages.c.delivery == "handed", messages.c.status == "queued", messages.c.lease_until <= now
+    )
+    return [(row.id, row.account) for row in connection.execute(wanted)]
+
+
+def load_handed(connection: sa.Connection, ids: Sequence[str]) -> list[tuple[Message, Instant | None]]:
+    """Messages handed over and without outcome, with the instant since when they use cap room."""
+    wanted = sa.select(messages).where(
+        messages.c.id.in_(list(ids)), messages.c.delivery == "handed", messages.c.status == "queued"
+    )
+    return [(message_of(row), row.charged_at) for row in connection.execute(wanted)]
