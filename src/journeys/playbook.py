@@ -15,7 +15,11 @@ from signals.watch import Watched
 
 
 class Playbook:
-    """What `react` goes by. Plays are found by key, or by (key, version) for journeys pinned to an older one."""
+    """What `react` goes by. Plays are found by key, or by (key, version) for journeys pinned to an older one.
+
+    `stamp` tells one set of live definitions from the next; `current` says whether the change that made it was to
+    fire and start where things hold already (semantics §4).
+    """
 
     def __init__(
         self,
@@ -30,7 +34,10 @@ class Playbook:
         blocks: Iterable[Block] = (),
         policies: Policies | None = None,
         zone: str = "UTC",
+        stamp: int = 0,
+        current: bool = False,
     ) -> None:
+        self.stamp, self.current = stamp, current
         self.policies = policies or Policies()
         self.zone = zone
         self.signals = {signal.key: signal for signal in signals}

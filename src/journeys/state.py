@@ -10,13 +10,15 @@ from signals.profile import Profile
 class AccountState(msgspec.Struct):
     """Profile, live journeys, and when each play last ended. Tasks and messages lie in rows of their own.
 
-    `now` is the account's clock: monotone, the instant of the last reaction.
+    `now` is the account's clock: monotone, the instant of the last reaction. `stamp` is that of the playbook the
+    profile was last brought to: another one means that newly watched measures are still to be filled from history.
     """
 
     profile: Profile
     journeys: list[Journey] = []
     ended: dict[str, Instant] = {}
     now: Instant = 0
+    stamp: int = 0
 
     def due(self) -> Instant | None:
         """The next instant at which something happens here without an event."""
