@@ -51,7 +51,7 @@ class Databases:
 
     def fresh(self, prepare: Callable[[str], None] | None = None) -> str:
         """The SQLAlchemy URL of a new database. `prepare(url)` fills it, run once for each test process: pass the
-        same function each time."""
+        same function each time, and let it dispose of its engine: a template with a guest cannot be copied."""
         name = f"t_{token_hex(6)}"
         self._run(f"CREATE DATABASE {name} TEMPLATE {self._template(prepare)}")
         return self.url(name)
