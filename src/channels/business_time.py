@@ -64,7 +64,7 @@ def add(start: Instant, duration: Duration, calendar: Calendar) -> Instant:
     for opens, closes in _hours_from(wall_clock(start, calendar.zone), calendar):
         room = (closes - opens) // _MICROSECOND
         if duration <= room:
-            return max(start, instant_of(opens + duration * _MICROSECOND, calendar.zone))
+            return instant_of(opens + duration * _MICROSECOND, calendar.zone)
         duration -= room
     raise AssertionError("a calendar has business days without end")
 

@@ -21,7 +21,8 @@ class Room(msgspec.Struct, frozen=True):
 def room_today(sends: Iterable[Instant], cap: int | None, now: Instant, place: ZoneInfo) -> Room:
     """Room under a cap per local calendar day. It comes back as the next local day begins."""
     today = local_date(now, place)
-    used = sum(sent >= start_of_day(today, place) for sent in sends)
+    begun = start_of_day(today, place)
+    used = sum(sent >= begun for sent in sends)
     if cap is None or used < cap:
         return Room(used, cap, None)
     return Room(used, cap, start_of_day(today + timedelta(days=1), place))

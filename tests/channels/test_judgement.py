@@ -228,6 +228,7 @@ def test_an_in_app_message_passes_caps_gap_and_night_only() -> None:
     assert at_noon(in_app, NIGHT_AT_NOON, **world).may_go
     assert word(at_noon(in_app, account_holds=("dispute",))) == "held:account_hold"
     assert word(at_noon(in_app, last_same_content_at=NOON)) == "suppressed:duplicate"
+    assert word(at_noon(in_app, rivals=(rival("queued"),))) == "held:outranked"
 
 
 def test_an_arm_of_control_is_withheld_like_the_global_control_group() -> None:
@@ -359,6 +360,10 @@ def test_the_channel_rate_holds_until_its_next_token() -> None:
     held = at_noon(message(), rate_next_at=NOON + SECOND // 2)
     assert (word(held), held.until) == ("held:rate", NOON + SECOND // 2)
     assert at_noon(message(), rate_next_at=NOON).may_go
+
+
+def test_control_waits_for_no_token_of_the_channel() -> None:
+    assert word(at_noon(message(), rate_next_at=NOON + SECOND, control=True)) == "withheld:control"
 
 
 def test_a_missing_fact_is_named() -> None:

@@ -74,6 +74,17 @@ def test_two_people_of_an_account_are_kept_apart_unless_it_is_one_step() -> None
     assert outcomes(*lanes) == {"a": "sent", "b": "sent"}
 
 
+def test_two_messages_to_one_person_need_no_gap_between_people() -> None:
+    policies = Policies.read({"contact_cap": None})
+    assert outcomes(message("a"), message("b"), policies=policies) == {"a": "sent", "b": "sent"}
+
+
+def test_the_people_of_an_account_share_its_cap_room() -> None:
+    policies = Policies.read({"role_gap": None, "account_cap": {"per_7d": 2}})
+    seen = outcomes(*(message(name, contact=name) for name in "abc"), policies=policies)
+    assert seen == {"a": "sent", "b": "sent", "c": "held:account_cap"}
+
+
 def test_two_accounts_do_not_mind_each_other() -> None:
     assert outcomes(message("a"), message("b", contact="bob", account="other")) == {"a": "sent", "b": "sent"}
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,3 +127,8 @@ def test_the_public_fields_are_those_of_the_interface() -> None:
     assert (public["class"], public["status"], public["reason"]) == ("service", "held", "rate")
     assert (public["due_at"], public["sent_at"]) == ("2026-03-02T09:00:00Z", None)
     assert "address" not in public
+
+
+def test_a_message_survives_being_stored() -> None:
+    held = message("a", status=Status.HELD, reason=Reason.RATE, held_since=DUE, quiet_time=HOUR)
+    assert msgspec.json.decode(msgspec.json.encode(held), type=Message) == held

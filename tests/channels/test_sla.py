@@ -57,6 +57,8 @@ def test_a_breach_is_remembered_beyond_the_first_touch() -> None:
     assert ([rung.level for rung in rungs], late.level, late.breached) == ([1, 2], 2, True)
     touched = start(late, MONDAY + 5 * HOUR, "cem", UTC_OFFICE)
     assert (touched.level, touched.breached) == (0, True)
+    reminded, rungs = climb(touched, MONDAY + DAY + 4 * HOUR, UTC_OFFICE)
+    assert ([rung.level for rung in rungs], reminded.breached) == ([1], True)
 
 
 def test_just_before_the_deadline_nothing_is_breached() -> None:

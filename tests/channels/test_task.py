@@ -3,6 +3,7 @@
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from channels.business_time import Calendar
@@ -72,6 +73,7 @@ def test_waiting_on_the_customer_moves_the_deadline_by_the_business_time_waited(
     resumed = resume(waiting, MONDAY + DAY + 2 * HOUR, "cem", OFFICE)
     assert (resumed.status, resumed.waiting_since) == (TaskStatus.STARTED, None)
     assert by(resumed.resolve_by) == "2026-03-05T17:00"
+    assert (resumed.first_touch, resumed.first_touch_by) == (started().first_touch, started().first_touch_by)
 
 
 def test_waiting_before_the_first_touch_moves_both_deadlines_and_is_no_touch() -> None:
@@ -222,3 +224,8 @@ def test_the_public_fields_are_those_of_the_interface() -> None:
     named = "id account owner type title body reason play journey status first_touch_by resolve_by breached level outcome"
     assert set(named.split()) <= set(public)
     assert (public["status"], public["first_touch_by"]) == ("open", "2026-03-02T13:00:00Z")
+
+
+def test_a_task_survives_being_stored() -> None:
+    for one in (asleep(), CLOSED, raise_again(task(), LATER, "critical", {"drop": [1, None]}, OFFICE)):
+        assert msgspec.json.decode(msgspec.json.encode(one), type=Task) == one
