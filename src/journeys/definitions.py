@@ -192,7 +192,12 @@ def _documents(path: Path, kind: str, faults: list[Fault], whole: bool = False) 
 
 
 def build(
-    drafts: Sequence[Draft], zone: str, policies: Policies | None = None, retired: Sequence[Draft] = ()
+    drafts: Sequence[Draft],
+    zone: str,
+    policies: Policies | None = None,
+    retired: Sequence[Draft] = (),
+    stamp: int = 0,
+    current: bool = False,
 ) -> Playbook:
     """The compiled playbook of active definitions. Raises Refused for circles and the like."""
 
@@ -213,6 +218,8 @@ def build(
             blocks=of("blocks"),
             policies=policies or (documents[0] if documents else Policies()),
             zone=zone,
+            stamp=stamp,
+            current=current,
         )
     except CircularDefinitions as error:
         raise Refused([Fault("definitions", "", str(error))]) from error

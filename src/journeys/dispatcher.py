@@ -83,7 +83,8 @@ class Dispatcher:
     def _record(self, outcomes: Sequence[tuple[Parcel, Outcome]], now: Instant) -> None:
         with self._database.write() as connection:
             playbook = self._playbook()
-            work = self.work(connection, playbook, (parcel.message.account for parcel, _ in outcomes))
+            homes = [parcel.message.account for parcel, _ in outcomes]
+            work = self.work(connection, playbook, homes, now)
             handed = {
                 m.id: charged
                 for m, charged in sending.load_handed(connection, [p.message.id for p, _ in outcomes])
@@ -116,9 +117,13 @@ class Dispatcher:
         if message.status.is_settled:
             work.feel(message.account, Settled(message.journey, frozenset([message.id])), now)
 
-    def work(self, connection: sa.Connection, playbook: Playbook, accounts: Iterable[str]) -> Work:
+    def work(
+        self, connection: sa.Connection, playbook: Playbook, accounts: Iterable[str], now: Instant
+    ) -> Work:
         """A unit of work on these accounts, locked."""
-        return Work(connection, playbook, self._composer.wording(playbook), accounts)
+        work = Work(connection, playbook, self._composer.wording(playbook), accounts)
+        work.catch_up(now)
+        return work
 
     def rescue(self, now: Instant) -> int:
         """Messages handed over by a process that died become in doubt; never sent again by themselves (I16)."""
@@ -127,7 +132,7 @@ class Dispatcher:
         if not lost:
             return 0
         with self._database.write() as connection:
-            work = self.work(connection, self._playbook(), (account for _, account in lost))
+            work = self.work(connection, self._playbook(), (account for _, account in lost), now)
             moves = []
             for message, charged in sending.load_handed(connection, [identifier for identifier, _ in lost]):
                 doubtful = replace(
@@ -149,7 +154,7 @@ class _Round:
         self._connection, self._now = connection, now
         self._composer = dispatcher._composer
         self._playbook = dispatcher._playbook()
-        self._work = dispatcher.work(connection, self._playbook, (account for _, account in due))
+        self._work = dispatcher.work(connection, self._playbook, (account for _, account in due), now)
         self._ids = [identifier for identifier, _ in due]
         self._rendered: dict[str, Rendered] = {}
         self._mails: dict[str, Mail] = {}

@@ -18,6 +18,7 @@ from journeys.state import AccountState
 from signals.event import Event
 from signals.fold import after, remember
 from signals.instant import Instant
+from signals.measures import Measure
 from signals.watch import Edge, watch
 
 SETTLING_ROUNDS = 50
@@ -111,17 +112,13 @@ def react(
     )
 
 
-def refill(
-    state: AccountState, history: Iterable[Event], playbook: Playbook, now: Instant, current: bool = False
-) -> Reaction:
+def refill(state: AccountState, history: Iterable[Event], playbook: Playbook, now: Instant) -> Reaction:
     """Definitions have changed: count what is newly watched from the history, then look at everything.
 
-    What holds already is opened silently, unless `current` asks for it to fire and start (semantics §4). Signals and
+    What holds already is opened silently, unless the playbook is to act on it at once (semantics §4). Signals and
     segments that are no longer defined are closed and left silently.
     """
-    missing = [
-        measure for key, measure in playbook.watched.measures.items() if key not in state.profile.measures
-    ]
+    missing = unfilled(state, playbook)
     profile = remember(state.profile, history, missing, now)
     watched = {watch.key for watch in playbook.watched.watches}
     profile.measures = {
@@ -132,7 +129,17 @@ def refill(
     tags = (key for key in profile.segments if playbook.segments[key].tag)
     profile.tags = sorted({*tags, *profile.given_tags})
     profile.look_at = now
-    return react(msgspec.structs.replace(state, profile=profile), None, playbook, now, silent=not current)
+    brought = msgspec.structs.replace(state, profile=profile, stamp=playbook.stamp, now=state.now or now)
+    return react(brought, None, playbook, now, silent=not playbook.current)
+
+
+def unfilled(state: AccountState, playbook: Playbook) -> list[Measure]:
+    """Measures the playbook asks for and the profile does not keep yet."""
+    if state.stamp == playbook.stamp:
+        return []
+    return [
+        measure for key, measure in playbook.watched.measures.items() if key not in state.profile.measures
+    ]
 
 
 def live_through(state: AccountState, stimulus: Stimulus, playbook: Playbook, now: Instant) -> list[Reaction]:

@@ -56,9 +56,11 @@ class Service:
     def __init__(self, database: Database, playbook: Callable[[], Playbook], composer: Composer) -> None:
         self._database, self._playbook, self._composer = database, playbook, composer
 
-    def _work(self, connection: sa.Connection, wanted: Iterable[str]) -> Work:
+    def _work(self, connection: sa.Connection, wanted: Iterable[str], now: Instant) -> Work:
         playbook = self._playbook()
-        return Work(connection, playbook, self._composer.wording(playbook), wanted)
+        work = Work(connection, playbook, self._composer.wording(playbook), wanted)
+        work.catch_up(now)
+        return work
 
     # ── records of a feed ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -85,7 +87,8 @@ class Service:
     def write(self, happened: Sequence[Event], now: Instant) -> None:
         """Events of our own making (API, console), reacted to in this transaction: a read sees them."""
         with self._database.write() as connection:
-            work = self._work(connection, {event.account for event in happened if event.account is not None})
+            homes = {event.account for event in happened if event.account is not None}
+            work = self._work(connection, homes, now)
             known = outcomes.known_hashes(connection, [event.key for event in happened])
             for event in happened:
                 if event.key not in known and event.account is not None:
@@ -95,7 +98,7 @@ class Service:
     def exit_journey(self, account: str, journey: str, reason: str, now: Instant) -> None:
         """A person ends a journey."""
         with self._database.write() as connection:
-            work = self._work(connection, [account])
+            work = self._work(connection, [account], now)
             work.feel(account, Exit(journey, reason), now)
             work.save()
 
@@ -112,17 +115,16 @@ class Service:
             outcomes.save_tasks(connection, [(task, desk.next_sla_at(task))])
             return task
 
-    def fill(self, now: Instant, current: bool = False, after: str = "", limit: int = 200) -> str | None:
-        """Bring the next accounts, in id order, to the present playbook; answers the last one done, None at the end."""
+    def fill(self, now: Instant, after: str = "", limit: int = 200) -> str | None:
+        """Bring the next accounts, in id order, to the present playbook; answers the last one done, None at the end.
+
+        Accounts that something happens at are brought to it then; this is for the quiet ones.
+        """
         with self._database.write() as connection:
             batch = accounts.after(connection, after, limit)
             if not batch:
                 return None
-            work = self._work(connection, batch)
-            histories = outcomes.histories(connection, batch)
-            for account in batch:
-                work.refill(account, histories.get(account, ()), now, current)
-            work.save()
+            self._work(connection, batch, now).save()
             return batch[-1]
 
     # ── time ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,7 +135,7 @@ class Service:
             due = accounts.due(connection, now, limit)
             if not due:
                 return 0
-            work = self._work(connection, due)
+            work = self._work(connection, due, now)
             for account in due:
                 work.feel(account, None, now)
             work.save()
@@ -222,7 +224,8 @@ class _Batch:
         wanted = {arrival.event.account for arrival in arrivals if arrival.event.account is not None} | set(
             also
         )
-        return self._service._work(self._connection, wanted)
+        began = arrivals[0].event.received_at if arrivals else self._now
+        return self._service._work(self._connection, wanted, began)  # noqa: SLF001 - the batch is the service's own half
 
     def _arrivals(self) -> list[_Arrival]:
         """The events of the records; what cannot be one is a dead letter."""

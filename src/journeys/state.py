@@ -42,6 +42,6 @@ def unpack(raw: bytes) -> AccountState:
     return _DECODER.decode(raw)
 
 
-def new_state(account: str, created_at: Instant) -> AccountState:
+def new_state(account: str, created_at: Instant, stamp: int = 0) -> AccountState:
     """An account seen for the first time; everything is looked at once."""
-    return AccountState(Profile(id=account, created_at=created_at, look_at=None))
+    return AccountState(Profile(id=account, created_at=created_at, look_at=None), stamp=stamp)

@@ -11,7 +11,7 @@ from journeys.desk import Desk
 from journeys.engine import TaskOrder
 from journeys.journey import Decision, Journey
 from journeys.playbook import Playbook
-from journeys.react import Reaction, Stimulus, live_through, react, refill
+from journeys.react import Reaction, Stimulus, live_through, react, refill, unfilled
 from journeys.state import AccountState, new_state
 from journeys.store import accounts, bulk, outcomes
 from journeys.store.tables import events as events_table
@@ -44,6 +44,19 @@ class Work:
         self._close_tasks: list[str] = []
         self.now: Instant = 0
 
+    def catch_up(self, now: Instant) -> None:
+        """Bring accounts last seen under another playbook to this one, from their histories where it counts anew."""
+        stale = [account for account, state in self.states.items() if state.stamp != self.playbook.stamp]
+        if not stale:
+            return
+        hungry = [account for account in stale if unfilled(self.states[account], self.playbook)]
+        histories = outcomes.histories(self.connection, hungry)
+        for account in stale:
+            self._gather(
+                account, refill(self.states[account], histories.get(account, ()), self.playbook, now)
+            )
+        self.now = max(self.now, now)
+
     def feel(self, account: str, stimulus: Stimulus, now: Instant, silent: bool = False) -> bool:
         """The account reacts to all that fell due and to the stimulus; True where something is to be done outside it.
 
@@ -53,7 +66,7 @@ class Work:
         if state is None:
             if not isinstance(stimulus, Event):
                 return False
-            state = new_state(account, stimulus.time)
+            state = new_state(account, stimulus.time, self.playbook.stamp)
         if silent:
             reactions = [react(state, stimulus, self.playbook, max(now, state.now), silent=True)]
         else:
@@ -64,12 +77,6 @@ class Work:
             self._gather(account, reaction)
         self.now = max(self.now, now)
         return any(reaction.emits for reaction in reactions)
-
-    def refill(self, account: str, history: Iterable[Event], now: Instant, current: bool) -> None:
-        """Bring the account to a changed playbook from its history."""
-        state = self.states[account]
-        self._gather(account, refill(state, history, self.playbook, max(now, state.now), current))
-        self.now = max(self.now, now)
 
     def look(self, account: str, now: Instant) -> bool:
         """Let the account do the next thing that is due at it, and no more; True where it is to be done outside."""

@@ -68,6 +68,7 @@ class Stage:
     def __init__(self, clock: Instant, zone: str = "UTC") -> None:
         self.database = fresh_database()
         self.zone = zone
+        self._stamp, self._current = 0, False
         self.drafts: dict[tuple[str, str], Draft] = {}
         self.retired: list[Draft] = []
         self.policies = Policies.only({})
@@ -106,10 +107,11 @@ class Stage:
             elif not (uses == "defaults" and draft.kind == "plays"):
                 self.drafts[draft.kind, draft.key] = draft
 
-    def define(self, bodies: Mapping[str, Any], first: bool = False) -> None:
+    def define(self, bodies: Mapping[str, Any]) -> None:
         """New versions of these definitions; those that cannot be taken are noted as refused."""
         bodies = dict(bodies)
-        current, live = bool(bodies.pop("current", False)), bodies.pop("live", "pin")
+        current = bool(bodies.pop("current", False))
+        bodies.pop("live", None)  # live journeys stay on their version
         self._name_policies(bodies.pop("policies", None))
         new = [draft for kind, listed in bodies.items() for draft in self._parsed(kind, listed)]
         for draft in new:
@@ -119,9 +121,8 @@ class Stage:
                 draft = msgspec.structs.replace(draft, version=known.version + 1)  # noqa: PLW2901
             self.drafts[draft.kind, draft.key] = draft
         self._refuse_faulty({(draft.kind, draft.key) for draft in new})
-        self._rebuild()
-        if not first:
-            self.fill(current, live)
+        self._rebuild(current)
+        self.fill()
 
     def _name_policies(self, named: Mapping[str, Any] | None) -> None:
         if named is None:
@@ -165,16 +166,19 @@ class Stage:
         return [Draft("policies", "policies", {}, self.policies)]
 
     def _build(self) -> Playbook:
-        return build(list(self.drafts.values()), self.zone, self.policies, self.retired)
+        return build(
+            list(self.drafts.values()), self.zone, self.policies, self.retired, self._stamp, self._current
+        )
 
-    def _rebuild(self) -> None:
+    def _rebuild(self, current: bool = False) -> None:
+        self._stamp, self._current = self._stamp + 1, current
         self._playbook = self._build()
 
-    def fill(self, current: bool = False, live: str = "pin") -> None:
+    def fill(self) -> None:
         """Bring every account to the present playbook."""
         last: str | None = ""
         while last is not None:
-            last = self.service.fill(self.now, current, last)
+            last = self.service.fill(self.now, last)
 
     def set_status(self, kind: str, key: str, status: str | None) -> None:
         """Pause, resume, drain or archive (None) a definition."""
