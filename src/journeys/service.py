@@ -225,7 +225,7 @@ class _Batch:
             also
         )
         began = arrivals[0].event.received_at if arrivals else self._now
-        return self._service._work(self._connection, wanted, began)  # noqa: SLF001 - the batch is the service's own half
+        return self._service._work(self._connection, wanted, began)
 
     def _arrivals(self) -> list[_Arrival]:
         """The events of the records; what cannot be one is a dead letter."""

@@ -1,0 +1,128 @@
+"""Taking events in over HTTP: durable before the answer, many requests in one commit (group commit)."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from journeys.store.log import EmbeddedLog
+from signals.event import Event, encode
+from signals.problem import Problem
+
+
+class Outlet(Protocol):
+    """Where accepted events go: the embedded log, or Kafka."""
+
+    def accept(self, events: Sequence[Event]) -> list[str]:
+        """Make the events durable; `new`, `duplicate` or `conflict` for each. Raises where it cannot."""
+        ...
+
+
+class Unavailable(RuntimeError):
+    """Nothing could be made durable now; the caller should come back (503)."""
+
+
+class _Waiting:
+    """One request's events waiting for the next commit."""
+
+    __slots__ = ("error", "events", "outcomes")
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
+        self.outcomes: list[str] | None = None
+        self.error: BaseException | None = None
+
+
+class GroupCommit:
+    """The embedded log behind a leader: whoever comes while a commit is under way rides on the next."""
+
+    def __init__(self, log: EmbeddedLog, appended: Callable[[], None] = lambda: None) -> None:
+        self._log, self._appended = log, appended
+        self._queue: list[_Waiting] = []
+        self._queued = threading.Lock()
+        self._leading = threading.Lock()
+
+    def accept(self, events: Sequence[Event]) -> list[str]:
+        mine = _Waiting(events)
+        with self._queued:
+            self._queue.append(mine)
+        with self._leading:
+            if mine.outcomes is None and mine.error is None:
+                self._commit()
+        if mine.error is not None:
+            raise Unavailable("the log could not be written; nothing was taken") from mine.error
+        assert mine.outcomes is not None
+        return mine.outcomes
+
+    def _commit(self) -> None:
+        with self._queued:
+            group, self._queue = self._queue, []
+        try:
+            outcomes = self._log.append([event for waiting in group for event in waiting.events]).outcomes
+        except Exception as error:  # noqa: BLE001 - every request of the group is told
+            for waiting in group:
+                waiting.error = error
+            return
+        place = 0
+        for waiting in group:
+            waiting.outcomes = outcomes[place : place + len(waiting.events)]
+            place += len(waiting.events)
+        self._appended()
+
+
+class KafkaOutletLike(Protocol):
+    """What of `signals.feeds.kafka_outlet.KafkaOutlet` is needed here."""
+
+    def publish_all(self, topic: str, records: Sequence[Any]) -> None:
+        """Publish durably."""
+        ...
+
+
+class KafkaIngest:
+    """Accepted events go to `journeys.events`; duplicates are those within the request (interfaces.md §3)."""
+
+    def __init__(self, outlet: KafkaOutletLike, topic: str = "journeys.events") -> None:
+        self._outlet, self._topic = outlet, topic
+
+    def accept(self, events: Sequence[Event]) -> list[str]:
+        from signals.feeds.kafka_outlet import Outgoing, OutletUnavailable  # noqa: PLC0415 - the extra may be missing
+
+        seen: dict[bytes, bytes] = {}
+        outcomes, outgoing = [], []
+        for event in events:
+            key, content = event.key, event.content_hash
+            if key in seen:
+                outcomes.append("duplicate" if seen[key] == content else "conflict")
+                continue
+            seen[key] = content
+            outcomes.append("new")
+            about = (event.account or event.contact or "").encode() or None
+            outgoing.append(
+                Outgoing(encode(event), about, (("content-type", b"application/cloudevents+json"),))
+            )
+        try:
+            self._outlet.publish_all(self._topic, outgoing)
+        except OutletUnavailable as error:
+            raise Unavailable(str(error)) from error
+        return outcomes
+
+
+def answer(items: Sequence[Event | Problem], outlet: Outlet) -> dict[str, Any]:
+    """Take the good ones, name the bad ones: `{accepted, duplicates, rejected: [{index, problem}]}`."""
+    good = [(place, item) for place, item in enumerate(items) if isinstance(item, Event)]
+    rejected = [(place, item) for place, item in enumerate(items) if isinstance(item, Problem)]
+    outcomes = outlet.accept([event for _, event in good]) if good else []
+    for (place, event), outcome in zip(good, outcomes, strict=True):
+        if outcome == "conflict":
+            detail = f"event {event.id!r} of {event.source!r} came before with other content"
+            rejected.append((place, Problem(409, "id_conflict", detail, "/id")))
+    return {
+        "accepted": outcomes.count("new"),
+        "duplicates": outcomes.count("duplicate"),
+        "rejected": [
+            {"index": place, "problem": problem.as_json()} for place, problem in sorted(rejected, key=_place)
+        ],
+    }
+
+
+def _place(entry: tuple[int, Problem]) -> int:
+    return entry[0]
