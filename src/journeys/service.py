@@ -8,17 +8,16 @@ from typing import NamedTuple
 import msgspec
 import sqlalchemy as sa
 
-from channels.message import identity
 from channels.sla import climb
 from channels.task import Task
 from journeys.composer import Composer
 from journeys.desk import Desk
 from journeys.playbook import Playbook
 from journeys.react import Exit
-from journeys.store import accounts, bulk, outcomes
+from journeys.store import accounts, bulk, dead, outcomes
 from journeys.store.database import Database
 from journeys.store.log import HISTORY
-from journeys.store.tables import dead_letters, log, positions, tasks
+from journeys.store.tables import log, positions, tasks
 from journeys.work import Work
 from signals.event import Event, decode
 from signals.feeds.port import Record
@@ -79,7 +78,7 @@ class Service:
     def bury(self, record: Record, reason: str, detail: str, now: Instant) -> None:
         """Give up on one record: a dead letter with its bytes, and the position moves past it (I8)."""
         with self._database.write() as connection:
-            _bury(connection, [(record, Problem(500, reason, detail))], now)
+            dead.bury(connection, [(record, Problem(500, reason, detail))], now)
             _move(connection, record.partition, record.offset, record.offset + 1, now)
 
     # ── writes through the API ─────────────────────────────────────────────────────────────────────────────────
@@ -287,7 +286,7 @@ class _Batch:
             return
         last = done[-1]
         partition, following = last.partition, last.offset + 1
-        _bury(self._connection, [entry for entry in self._dead if entry[0].offset < following], self._now)
+        dead.bury(self._connection, [entry for entry in self._dead if entry[0].offset < following], self._now)
         _move(self._connection, partition, self._position, following, self._now)
 
 
@@ -374,22 +373,3 @@ def _move(connection: sa.Connection, partition: str, expected: int, following: i
     if partition.startswith("log/"):
         number = int(partition.split("/")[1])
         connection.execute(sa.delete(log).where(log.c.partition == number, log.c.offset < following))
-
-
-def _bury(connection: sa.Connection, dead: Sequence[tuple[Record, Problem]], now: Instant) -> None:
-    rows = [
-        {
-            "id": identity("dead", record.partition, record.offset, place),
-            "at": now,
-            "reason": problem.reason,
-            "detail": problem.detail,
-            "partition": record.partition,
-            "offset": record.offset,
-            "value": record.value,
-            "record_key": record.key,
-            "headers": [[name, value.hex()] for name, value in record.headers],
-            "replayed_at": None,
-        }
-        for place, (record, problem) in enumerate(dead)
-    ]
-    bulk.insert_new(connection, dead_letters, rows)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from channels.headers import Mailbox
 from channels.outbox import Outbox
@@ -23,15 +22,17 @@ from journeys.shipped import shipped
 from journeys.simulate import Simulation
 from journeys.store.accounts import load
 from journeys.store.database import Database
+from journeys.store.dead import bury
 from journeys.store.log import EmbeddedLog
 from journeys.store.outcomes import histories
 from journeys.store.schema import upgrade
-from journeys.store.tables import dead_letters
 from signals.conditions import Moment, compile_condition
 from signals.conditions.node import say
-from signals.event import Event
+from signals.event import Event, encode
+from signals.feeds.port import Record
 from signals.fold import remember
 from signals.instant import Instant
+from signals.problem import Problem
 
 
 @lru_cache(maxsize=1)
@@ -196,25 +197,17 @@ class Stage:
     def happen(self, events: Sequence[Event], history: bool = False) -> None:
         """Events enter the log now; ids that came before with other content are dead letters, as from any log."""
         told = self.log.append(events, history)
-        rows: list[dict[str, Any]] = [
-            {
-                "id": f"conflict-{self._events}-{place}",
-                "at": self.now,
-                "reason": "id_conflict",
-                "detail": f"event {event.id!r} came before with other content",
-                "partition": "log/0",
-                "offset": -1,
-                "value": None,
-                "record_key": None,
-                "headers": [],
-                "replayed_at": None,
-            }
+        conflicts = [
+            (
+                Record("scenario", self._events + place, encode(event)),
+                Problem(409, "id_conflict", _conflict(event)),
+            )
             for place, (event, outcome) in enumerate(zip(events, told.outcomes, strict=True))
             if outcome == "conflict"
         ]
-        if rows:
+        if conflicts:
             with self.database.write() as connection:
-                connection.execute(sa.insert(dead_letters), rows)
+                bury(connection, conflicts, self.now)
 
     def next_id(self) -> str:
         """An id for an event that has none."""
@@ -240,3 +233,7 @@ class Stage:
     def close(self) -> None:
         """Let go of the database."""
         self.database.close()
+
+
+def _conflict(event: Event) -> str:
+    return f"event {event.id!r} of {event.source!r} came before with other content"

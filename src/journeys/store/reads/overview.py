@@ -9,7 +9,6 @@ from journeys.store.reads.page import DEFAULT_LIMIT, Listing, Page, fetch
 from journeys.store.tables import (
     accounts,
     dead_letters,
-    decisions,
     events,
     journeys,
     messages,
@@ -25,16 +24,21 @@ def overview(connection: sa.Connection, now: Instant) -> dict[str, Any]:
     `{accounts, events, open_signals: [{signal, severity, accounts}], journeys: [{play, status, journeys}],
     messages: [{status, reason, messages}], tasks: {on_time, breached, paused, closed, no_clock}, dead_letters}`.
     """
-    signal, journey, message = open_signals.c, journeys.c, messages.c
+    signal, journey = open_signals.c, journeys.c
     return {
         "accounts": _count(connection, accounts),
         "events": _count(connection, events),
         "open_signals": _counts(connection, "accounts", signal.signal, signal.severity),
         "journeys": _counts(connection, "journeys", journey.play, journey.status),
-        "messages": _counts(connection, "messages", message.status, message.reason),
+        "messages": message_counts(connection),
         "tasks": task_counts(connection, now),
         "dead_letters": _count(connection, dead_letters, dead_letters.c.replayed_at.is_(None)),
     }
+
+
+def message_counts(connection: sa.Connection) -> list[dict[str, Any]]:
+    """Messages by status and reason, `{status, reason, messages}`, the most frequent first."""
+    return _counts(connection, "messages", messages.c.status, messages.c.reason)
 
 
 def task_counts(connection: sa.Connection, now: Instant) -> dict[str, int]:
@@ -103,12 +107,6 @@ def activity(connection: sa.Connection, now: Instant, days: int, account: str | 
         query = query.where(events.c.account == account)
     found = {str(on): count for on, count in connection.execute(query).tuples()}
     return [found.get(to_datetime(first + n * DAY).date().isoformat(), 0) for n in range(days)]
-
-
-def latest_decisions(connection: sa.Connection, limit: int) -> list[sa.Row[Any]]:
-    """What was decided last, whatever the account."""
-    ordered = sa.select(decisions).order_by(decisions.c.at.desc(), decisions.c.id.desc())
-    return list(connection.execute(ordered.limit(limit)))
 
 
 # ── dead letters ───────────────────────────────────────────────────────────────────────────────────────────────

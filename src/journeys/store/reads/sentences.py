@@ -43,21 +43,47 @@ def evidence_line(evidence: Mapping[str, Any]) -> str:
     """One piece of evidence in words: what was watched, what was seen, what was asked for."""
     condition = evidence.get("condition")
     if not isinstance(condition, Mapping) or not condition:
-        return ", ".join(f"{words(name)} {_shown(value)}" for name, value in evidence.items())
-    atom, *rest = condition.items()
-    about = atom[1] if isinstance(atom[1], str) else _shown(atom[1])
-    lead = f"{words(atom[0])} {about}" if atom[0] not in ("attribute", "count") else about
-    asked = ", ".join(f"{words(name)} {_shown(value)}" for name, value in rest)
+        return ", ".join(f"{words(name)} {shown(value)}" for name, value in evidence.items())
+    atom = next((name for name in _ATOMS if name in condition), next(iter(condition)))
+    about = shown(condition[atom])
+    lead = about if atom in ("attribute", "count") else f"{words(atom)} {about}"
+    asked = ", ".join(_asked(name, condition[name]) for name in sorted(condition) if name != atom)
     negated = "not " if evidence.get("negated") else ""
-    seen = f": {_shown(evidence.get('saw'))}" if evidence.get("saw") is not None else ""
+    seen = f": {shown(evidence.get('saw'))}" if evidence.get("saw") is not None else ""
     return f"{negated}{lead}{seen}" + (f" ({asked})" if asked else "")
 
 
-def _shown(value: Any) -> str:
+_ATOMS = (
+    *("attribute", "count", "sum", "average", "min", "max", "distinct", "change", "regular", "sequence"),
+    *(
+        "latest",
+        "absent",
+        "missed",
+        "reached",
+        "not_reached",
+        "segment",
+        "stage",
+        "tag",
+        "signal",
+        "health",
+        "role",
+    ),
+)
+"""What a condition can be about: the key that names its kind."""
+_SIGNS = {"gte": "≥", "gt": ">", "lte": "≤", "lt": "<"}
+
+
+def _asked(name: str, value: Any) -> str:
+    """One word of a condition: `gte 3` as ≥ 3, `vacant: true` as vacant."""
+    return words(name) if value is True else f"{_SIGNS.get(name, words(name))} {shown(value)}"
+
+
+def shown(value: Any) -> str:
+    """Plain data as words."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{words(str(name))} {_shown(inner)}" for name, inner in value.items())
+        return ", ".join(f"{words(str(name))} {shown(inner)}" for name, inner in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(_shown(inner) for inner in value)
+        return ", ".join(shown(inner) for inner in value)
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "nothing"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -98,11 +124,11 @@ def _re_entry(saw: Saw, _: str) -> str:
 
 
 def _group(saw: Saw, _: str) -> str:
-    return f"another play of its group is running{': ' + _shown(saw) if saw else ''}"
+    return f"another play of its group is running{': ' + shown(saw) if saw else ''}"
 
 
 _STARTS: dict[str, Words] = {
-    "too_old": lambda saw, _: f"what would have started it ({_shown(saw)}) came too late to act on",
+    "too_old": lambda saw, _: f"what would have started it ({shown(saw)}) came too late to act on",
     "play_paused": "the play is paused or being stopped",
     "already_live": "the account is already going through it",
     "audience": lambda saw, _: f"the account is not in its audience{_seen(saw)}",
@@ -146,7 +172,7 @@ def _account_cap(saw: Saw, _: str) -> str:
 
 
 def _vacant(saw: Saw, _: str) -> str:
-    return f"nobody at the account is {words(_shown(saw))}"
+    return f"nobody at the account is {words(shown(saw))}"
 
 
 def _messages(count: int) -> str:
@@ -155,7 +181,7 @@ def _messages(count: int) -> str:
 
 def _holds(saw: Saw, _: str) -> str:
     reasons = saw.get("holds") if isinstance(saw, Mapping) else None
-    return "the account is on hold" + (f" ({_shown(reasons)})" if reasons else "")
+    return "the account is on hold" + (f" ({shown(reasons)})" if reasons else "")
 
 
 def _quiet(saw: Saw, person: str) -> str:

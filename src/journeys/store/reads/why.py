@@ -12,6 +12,8 @@ from journeys.store.tables import decisions as table
 from signals.instant import Instant, iso
 
 _NEWEST = Listing("decisions", (table.c.at, table.c.id), (int, str))
+_ORDER = {"start": 0, "task": 1, "offer": 1, "send": 2}
+"""At one instant a play starts before it does anything."""
 _FIELDS = (
     "id",
     "account",
@@ -31,6 +33,7 @@ _FIELDS = (
 def decisions(
     connection: sa.Connection,
     *,
+    id: str | None = None,  # noqa: A002 - the name of the column
     account: str | None = None,
     contact: str | None = None,
     play: str | None = None,
@@ -45,6 +48,7 @@ def decisions(
 ) -> Page:
     """Decisions, the newest first, each with its `sentence`. Raises BadCursor."""
     wanted = {
+        "id": id,
         "account": account,
         "contact": contact,
         "play": play,
@@ -85,7 +89,8 @@ def explain(
     if at is not None:
         query = query.where(table.c.at <= at)
     rows = connection.execute(query.order_by(table.c.at.desc(), table.c.id.desc()).limit(limit)).all()
-    made = told(connection, (decision_json(row) for row in reversed(rows)))
+    in_order = sorted(rows, key=lambda row: (row.at, _ORDER.get(row.subject, 9), row.id))
+    made = told(connection, (decision_json(row) for row in in_order))
     return {
         "account": account,
         "play": play,

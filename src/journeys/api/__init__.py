@@ -1,0 +1,1 @@
+"""The HTTP API: routes, keys, problems (interfaces.md §3)."""

@@ -1,0 +1,104 @@
+"""The web application: ingest, reads, writes, definitions, console, health, put together."""
+
+import base64
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import Depends, FastAPI, Request
+from starlette.exceptions import HTTPException
+
+from journeys import console
+from journeys.api import definitions, events, health, problems, public, reads, writes
+from journeys.api.access import guard_of
+from journeys.api.body import BodyGuard
+from journeys.api.idempotency import Idempotency
+from journeys.bootstrap import Engine, Parts, outlet
+from journeys.ingest import Outlet
+from journeys.store.schema import current, head
+
+MIB = 1024 * 1024
+LIMITS = {"/v1/events": MIB, "/v1/": MIB, "/u/": 4096, "/p/": 4096}
+"""Bytes a request may have, by path."""
+
+
+def create_app(parts: Parts, engine: Engine | None = None, *, open_console: bool = False) -> FastAPI:
+    """The application on these parts; `engine` runs for as long as it does."""
+    beat = engine.pulse.beat if engine is not None else lambda: None
+    app = FastAPI(
+        title="Retention journeys",
+        version="1",
+        lifespan=_lifespan(engine),
+        telemetry={"auto_configure": False},
+        openapi_url="/openapi.json",
+    )
+    problems.install(app)
+    guard = guard_of(parts.keys)
+    where: Outlet = outlet(parts, beat)
+    app.include_router(events.router(where, guard, parts.now, Idempotency(parts.database, parts.now)))
+    app.include_router(reads.router(parts.database, guard, parts.now))
+    app.include_router(writes.router(parts.database, parts.service, guard, parts.now, beat))
+    assert parts.settings.secret is not None
+    app.include_router(public.router(parts.database, parts.service, parts.settings.secret, parts.now))
+    app.include_router(health.router(parts.database, _checks(parts, engine), parts.now))
+    app.include_router(definitions.router(parts.library, parts.playbooks, parts.service, guard, parts.now))
+    inside = [] if open_console else [Depends(_session(parts))]
+    app.include_router(console.router(parts.database, parts.now, parts.templates, inside))
+    _document(app)
+    app.add_middleware(BodyGuard, limits=LIMITS)
+    return app
+
+
+def _lifespan(engine: Engine | None) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if engine is not None:
+            engine.start()
+        yield
+        if engine is not None:
+            engine.stop()
+
+    return lifespan
+
+
+def _checks(parts: Parts, engine: Engine | None) -> dict[str, health.Check]:
+    def schema() -> str | None:
+        found = current(parts.database)
+        return None if found == head() else f"on version {found}, needs {head()}: run journeys migrate"
+
+    checks: dict[str, health.Check] = {"database": schema}
+    if engine is not None:
+        checks["engine"] = engine.trouble
+    return checks
+
+
+def _session(parts: Parts) -> Callable[[Request], None]:
+    """The console asks for an API key as password (Basic), with the scope csm."""
+
+    def allowed(request: Request) -> None:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        key = ""
+        if scheme.lower() == "basic":
+            try:
+                key = base64.b64decode(given, validate=True).decode().partition(":")[2]
+            except ValueError:
+                key = ""
+        caller = parts.keys.find(key) if key else None
+        if caller is None or not caller.may("csm"):
+            detail = "sign in with any name and an API key of scope csm as password"
+            raise HTTPException(401, detail, {"WWW-Authenticate": 'Basic realm="journeys", charset="UTF-8"'})
+
+    return allowed
+
+
+def _document(app: FastAPI) -> None:
+    """The CloudEvents schema the ingest route refers to."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["CloudEvent"] = events.CLOUD_EVENT
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

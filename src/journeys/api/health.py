@@ -1,0 +1,79 @@
+"""Is it alive, is it ready, what does it do: `/healthz`, `/readyz`, `/metrics`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from fastapi import APIRouter, Response
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from journeys.store.database import Database
+from journeys.store.sending import is_stopped
+from journeys.store.tables import accounts, dead_letters, log, messages, tasks
+from signals.instant import SECOND, Instant
+
+Check = Callable[[], str | None]
+"""Answers what is wrong, None where all is well."""
+
+
+def router(database: Database, checks: Mapping[str, Check], clock: Callable[[], Instant]) -> APIRouter:
+    """The routes an operator's machines ask."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/healthz")
+    def alive() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @routes.get("/readyz")
+    def ready() -> Response:
+        """Every part can work; names the one that cannot."""
+        trouble = {name: found for name, check in checks.items() if (found := check()) is not None}
+        body: dict[str, Any] = {"status": "ok" if not trouble else "not ready", "trouble": trouble}
+        return Response(orjson.dumps(body), 503 if trouble else 200, None, "application/json")
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        """Prometheus text: what is waiting, counted when asked."""
+        return Response(generate_latest(_collected(database, clock())), 200, None, CONTENT_TYPE_LATEST)
+
+    return routes
+
+
+def _collected(database: Database, now: Instant) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    with database.read() as connection:
+        for name, help_text, query in _GAUGES:
+            gauge = Gauge(f"journeys_{name}", help_text, registry=registry)
+            gauge.set(float(connection.execute(query).scalar() or 0))
+        by_status = Gauge("journeys_messages", "Messages by status", ["status"], registry=registry)
+        counted = sa.select(messages.c.status, sa.func.count()).group_by(messages.c.status)
+        for status, count in connection.execute(counted).tuples():
+            by_status.labels(status).set(count)
+        late = connection.execute(sa.select(sa.func.min(accounts.c.due_at))).scalar()
+        lateness = Gauge(
+            "journeys_due_lateness_seconds", "How late the latest due account is", registry=registry
+        )
+        lateness.set(0 if late is None else max(0, now - late) / SECOND)
+        stopped = Gauge("journeys_sending_stopped", "1 while the kill switch is on", registry=registry)
+        stopped.set(float(is_stopped(connection)))
+    return registry
+
+
+def _count(table: sa.Table, *where: Any) -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(table).where(*where)
+
+
+_GAUGES: tuple[tuple[str, str, sa.Select[Any]], ...] = (
+    ("accounts", "Accounts known", _count(accounts)),
+    ("log_unread", "Records in the embedded log that are not folded yet", _count(log)),
+    ("dead_letters", "Dead letters not replayed", _count(dead_letters, dead_letters.c.replayed_at.is_(None))),
+    ("tasks_open", "Tasks that are not closed", _count(tasks, tasks.c.status != "closed")),
+    (
+        "tasks_breached",
+        "Open tasks past their time",
+        _count(tasks, tasks.c.status != "closed", tasks.c.breached),
+    ),
+)

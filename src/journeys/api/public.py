@@ -1,0 +1,126 @@
+"""Routes for customers: the one-click unsubscribe, the preference page, the in-app inbox. No API key; signed tokens."""
+
+import secrets
+from collections.abc import Callable
+from html import escape
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
+
+from journeys import tokens
+from journeys.service import Service
+from journeys.store.database import Database
+from journeys.store.tables import messages, renderings
+from signals.event import Event
+from signals.instant import Instant, iso
+
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/static/console.css">
+</head><body><main class="plain"><h1>{title}</h1>{body}</main></body></html>"""
+_CSP = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'",
+    "Cache-Control": "no-store",
+}
+
+
+def router(database: Database, service: Service, secret: str, clock: Callable[[], Instant]) -> APIRouter:
+    """The public routes."""
+    routes = APIRouter(include_in_schema=False)
+
+    def unsubscribe(contact: str, topic: str, account: str, message: str) -> None:
+        now = clock()
+        data = {"topic": topic, "channel": "email", "message": message}
+        event = Event(
+            secrets.token_hex(16), "unsubscribe", "engagement.unsubscribed", now, account, contact, data, now
+        )
+        service.write([event], now)
+
+    def parts(token: str, purpose: str, count: int) -> list[str]:
+        found = tokens.read(secret, purpose, token)
+        if found is None or len(found) != count:
+            raise HTTPException(404, "this link is not one of ours, or no longer good")
+        return found
+
+    @routes.post("/u/{token}")
+    def one_click(token: str) -> Response:
+        """RFC 8058: POST, no redirect, no login; the same again changes nothing more."""
+        unsubscribe(*parts(token, "unsubscribe", 4))
+        return HTMLResponse(
+            _PAGE.format(title="You are unsubscribed", body="<p>We will not write about this again.</p>"),
+            headers=_CSP,
+        )
+
+    @routes.get("/u/{token}")
+    def ask(token: str) -> Response:
+        """A person followed the link: a page with a button. Reading it changes nothing (link scanners)."""
+        _, topic, _, _ = parts(token, "unsubscribe", 4)
+        about = f"mail about {escape(topic.replace('_', ' '))}" if topic else "these mails"
+        body = f'<p>Stop {about}?</p><form method="post"><button>Unsubscribe</button></form>'
+        return HTMLResponse(_PAGE.format(title="Unsubscribe", body=body), headers=_CSP)
+
+    @routes.get("/p/{token}")
+    def preferences(token: str) -> Response:
+        """The preference page: stop all topics, or the whole channel."""
+        parts(token, "preferences", 2)
+        body = (
+            "<p>What should we stop sending you?</p>"
+            f'<form method="post" action="/p/{token}/topics"><button>All product and marketing mail</button></form>'
+            f'<form method="post" action="/p/{token}/channel"><button>Every e-mail, on any topic</button></form>'
+        )
+        return HTMLResponse(_PAGE.format(title="E-mail preferences", body=body), headers=_CSP)
+
+    @routes.post("/p/{token}/{stop}")
+    def prefer(token: str, stop: str) -> Response:
+        """Withdraw all topics, or the channel."""
+        contact, account = parts(token, "preferences", 2)
+        if stop not in ("topics", "channel"):
+            raise HTTPException(404, "there is no such choice")
+        unsubscribe(contact, "*" if stop == "channel" else "", account, "")
+        return HTMLResponse(
+            _PAGE.format(title="Noted", body="<p>Your choice counts from now on.</p>"), headers=_CSP
+        )
+
+    @routes.get("/v1/inapp/{contact}", include_in_schema=True, tags=["in-app"])
+    def inbox(contact: str, authorization: Annotated[str, Header()] = "") -> dict[str, Any]:
+        """The contact's in-app messages, newest first; with a contact token as Bearer."""
+        found = tokens.read(secret, "inapp", authorization.removeprefix("Bearer ").strip())
+        if found is None or found[0] != contact:
+            raise HTTPException(
+                401, "send the contact's token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
+            )
+        wanted = (
+            sa.select(
+                messages.c.id, messages.c.content, messages.c.sent_at, renderings.c.subject, renderings.c.html
+            )
+            .join(renderings, renderings.c.message == messages.c.id)
+            .where(
+                messages.c.contact == contact,
+                messages.c.channel == "in_app",
+                messages.c.status.in_(("sent", "delivered")),
+            )
+            .order_by(messages.c.sent_at.desc())
+            .limit(50)
+        )
+        with database.read() as connection:
+            rows = connection.execute(wanted).all()
+        items = [
+            {
+                "id": row.id,
+                "content": row.content,
+                "sent_at": iso(row.sent_at),
+                "title": row.subject,
+                "html": row.html,
+            }
+            for row in rows
+        ]
+        return {"items": items, "next": None}
+
+    return routes
+
+
+def inapp_token(secret: str, contact: str) -> str:
+    """The token a product's page shows the in-app inbox with."""
+    return tokens.sign(secret, "inapp", contact)

@@ -1,0 +1,202 @@
+"""Putting the service together: the only file that names concrete adapters."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from channels.headers import Mailbox
+from channels.outbox import Outbox
+from channels.port import MailChannel
+from channels.render import Renderer
+from channels.smtp import Smtp, parse_smtp_url
+from journeys.assets import asset
+from journeys.clock import Clock, Pulse, run_clock, run_dispatcher
+from journeys.composer import Composer, Office
+from journeys.definitions import Draft
+from journeys.dispatcher import Dispatcher
+from journeys.ingest import GroupCommit, KafkaIngest, Outlet
+from journeys.playbooks import Playbooks
+from journeys.service import Service
+from journeys.settings import Settings
+from journeys.store.database import Database
+from journeys.store.keys import Keys
+from journeys.store.library import Library
+from journeys.store.log import EmbeddedLog, LogFeed, StoredPositions
+from journeys.wall import wall_clock
+from journeys.worker import Worker
+from signals.feeds.port import Feed
+from signals.instant import Instant
+
+DEMO_SECRET = "the demo signs links with a secret everybody knows"  # noqa: S105 - refused outside the demo
+
+
+class MissingSecret(ValueError):
+    """JOURNEYS_SECRET is not set outside the demo."""
+
+
+class Parts:
+    """Every part of one process, made once from settings and a clock."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], Instant] = wall_clock,
+        durable: bool = True,
+        lock: bool = True,
+    ) -> None:
+        if settings.secret is None:
+            raise MissingSecret(
+                "set JOURNEYS_SECRET to at least 16 characters: it signs the links in mail "
+                "(python -c 'import secrets; print(secrets.token_urlsafe(32))')"
+            )
+        self.settings, self.now = settings, now
+        self.database = Database(settings.database_url, durable=durable, lock=lock)
+        self.templates = settings.templates_dir or asset("templates")
+        self.renderer = Renderer.from_dir(self.templates)
+        self.library = Library(self.database)
+        self.playbooks = Playbooks(self.library, self.renderer, settings.timezone, now)
+        self.keys = Keys(self.database)
+        self.office = Office(
+            sender=_mailbox(settings.mail_from),
+            postal=settings.postal_address,
+            base_url=settings.base_url,
+            secret=settings.secret,
+            colour=settings.brand_colour,
+        )
+        self.composer = Composer(self.renderer, self.office)
+        self.service = Service(self.database, self.playbooks, self.composer)
+        self.mail: MailChannel = _mail(settings)
+        self.dispatcher = Dispatcher(self.database, self.playbooks, self.composer, self.mail)
+        self.log = EmbeddedLog(self.database, settings.log_partitions)
+
+    def activate(self, drafts: list[Draft], current: bool = False) -> int:
+        """Put and activate definitions, and bring every account to them; answers how many versions are new."""
+        now = self.now()
+        kept = self.library.put(drafts, now)
+        changed = [draft for draft in kept if draft.status == "draft"]
+        if changed:
+            self.playbooks.activate(changed, now, current)
+            last: str | None = ""
+            while last is not None:
+                last = self.service.fill(now, last)
+        return len(changed)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.mail.close()
+        self.database.close()
+
+
+class Engine:
+    """The moving parts of one process: worker, clock and dispatcher in threads, a pulse to wake them."""
+
+    def __init__(
+        self, parts: Parts, *, worker: bool = True, clock: bool = True, dispatcher: bool = True
+    ) -> None:
+        self.parts = parts
+        self.pulse = Pulse()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.feed: Feed | None = None
+        self.worker: Worker | None = None
+        self.clock = Clock(parts.service, parts.now, self._oldest_unread)
+        if worker:
+            self._add_worker()
+        if clock:
+            self._add("clock", run_clock, self.clock, self.pulse, self.pulse.listen(), self._stop)
+        if dispatcher:
+            self._add(
+                "dispatcher", run_dispatcher, parts.dispatcher, parts.now, self.pulse.listen(), self._stop
+            )
+
+    def _add(self, name: str, run: Callable[..., None], *arguments: Any) -> None:
+        self._threads.append(threading.Thread(target=run, args=arguments, name=name, daemon=True))
+
+    def _add_worker(self) -> None:
+        parts = self.parts
+        appended = self.pulse.listen()
+
+        def wait(seconds: float) -> None:
+            appended.wait(seconds)
+            appended.clear()
+
+        self.feed = _feed(parts, wait)
+        self.worker = Worker(
+            self.feed, parts.service, parts.now, batch=parts.settings.batch_size, emitted=self.pulse.beat
+        )
+        self._add("worker", self.worker.run, self._stop)
+
+    def _oldest_unread(self) -> Instant | None:
+        return None if self.feed is None else self.feed.oldest_unread()
+
+    def start(self) -> None:
+        """Let everything run."""
+        for thread in self._threads:
+            thread.start()
+        self.pulse.start()
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Finish what is under way, start nothing new."""
+        self._stop.set()
+        self.pulse.stop()
+        for thread in self._threads:
+            thread.join(timeout)
+
+    def trouble(self) -> str | None:
+        """What stands still, for /readyz."""
+        if self.worker is not None and self.worker.broken is not None:
+            return self.worker.broken
+        dead = [thread.name for thread in self._threads if not thread.is_alive()]
+        return f"not running: {', '.join(dead)}" if dead else None
+
+
+def outlet(parts: Parts, appended: Callable[[], None]) -> Outlet:
+    """Where HTTP events go: Kafka where there is one, else the embedded log."""
+    if parts.settings.kafka_bootstrap:
+        from signals.feeds.kafka_outlet import KafkaOutlet  # noqa: PLC0415 - the extra may be missing
+
+        return KafkaIngest(KafkaOutlet(parts.settings.kafka_bootstrap))
+    return GroupCommit(parts.log, appended)
+
+
+def _feed(parts: Parts, wait: Callable[[float], object]) -> Feed:
+    if parts.settings.kafka_bootstrap:
+        from signals.feeds.kafka_feed import KafkaFeed  # noqa: PLC0415 - the extra may be missing
+
+        return KafkaFeed(
+            parts.settings.kafka_bootstrap,
+            parts.settings.kafka_topics,
+            parts.settings.kafka_group,
+            StoredPositions(parts.database),
+            parts.now,
+        )
+    return LogFeed(parts.database, parts.settings.log_partitions, wait)
+
+
+def _mail(settings: Settings) -> MailChannel:
+    if settings.smtp_url is None:
+        return Outbox()
+    host = settings.base_url.split("//")[-1].split("/")[0].split(":")[0]
+    return Smtp(parse_smtp_url(settings.smtp_url), helo=host or "localhost")
+
+
+def _mailbox(text: str) -> Mailbox:
+    name, _, rest = text.partition("<")
+    return Mailbox(rest.rstrip("> "), name.strip()) if rest else Mailbox(text.strip())
+
+
+def first_key(parts: Parts) -> str | None:
+    """An admin key for a database that has none yet, shown once."""
+    if parts.keys.list():
+        return None
+    return parts.keys.create("first", ["admin"], parts.now())
+
+
+def forget(path: Path) -> None:
+    """Remove an embedded database and what lies beside it."""
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").unlink()

@@ -1,0 +1,119 @@
+"""The demo: a year of a fictional customer base through the whole pipeline, every timer at its instant."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from channels.policies import Policies
+from journeys.bootstrap import Parts
+from journeys.definitions import Draft, parse
+from journeys.demo.base import OPENING, CustomerBase, team
+from journeys.shipped import shipped
+from journeys.simulate import Simulation
+from journeys.store.tables import decisions, events, journeys, messages, tasks
+from signals.instant import DAY, Instant
+
+CHUNK = 5_000
+
+
+class Replay(msgspec.Struct):
+    """What the replay did."""
+
+    events: int
+    accounts: int
+    seconds: float
+    dead: int
+
+    @property
+    def events_per_second(self) -> float:
+        """Through the whole pipeline, timers and sending included."""
+        return self.events / self.seconds if self.seconds else 0.0
+
+
+class VirtualClock:
+    """A clock that stands where it is put."""
+
+    def __init__(self, now: Instant) -> None:
+        self.now = now
+
+    def __call__(self) -> Instant:
+        return self.now
+
+
+def definitions(base: CustomerBase) -> list[Draft]:
+    """The shipped library, with the demo's team."""
+    policies = Policies.read({"team": team(base.end)})
+    body = {"team": policies.as_json()["team"]}
+    return [*(draft for draft in shipped() if draft.kind != "policies"), parse("policies", body)]
+
+
+def replay(
+    parts: Parts, clock: VirtualClock, base: CustomerBase, until: Instant, progress: Callable[[int], None]
+) -> Replay:
+    """Everything that happened in the year, in event-time order on the virtual clock."""
+    clock.now = base.start
+    parts.activate(definitions(base))
+    _append(parts, base)
+    simulation = Simulation(parts.database, parts.service, parts.dispatcher, base.start)
+    done = 0
+
+    def moved(records: int, now: Instant) -> None:
+        nonlocal done
+        done += records
+        clock.now = now
+        progress(done)
+
+    began = perf_counter()
+    simulation.run(until, moved)
+    return Replay(simulation.folded, len(base.companies), perf_counter() - began, simulation.dead)
+
+
+def _append(parts: Parts, base: CustomerBase) -> None:
+    """The year into the log; its first hours tell how older accounts stood, and are taken silently."""
+    chunk: list[Any] = []
+    opening = True
+    for event in base.events():
+        if opening and event.time >= base.start + OPENING:
+            parts.log.append(chunk, history=True)
+            chunk, opening = [], False
+        chunk.append(event)
+        if len(chunk) >= CHUNK:
+            parts.log.append(chunk, history=opening)
+            chunk = []
+    parts.log.append(chunk, history=opening)
+
+
+def _grouped(parts: Parts, *columns: sa.ColumnElement[Any], where: Any = sa.true()) -> list[list[Any]]:
+    wanted = (
+        sa.select(*columns, sa.func.count().label("n")).where(where).group_by(*columns).order_by(sa.desc("n"))
+    )
+    with parts.database.read() as connection:
+        return [["" if cell is None else cell for cell in row] for row in connection.execute(wanted)]
+
+
+def tables(parts: Parts, now: Instant) -> dict[str, tuple[list[str], list[list[Any]]]]:
+    """What happened, as tables: signals by kind, journeys by play and end, messages by outcome and reason, tasks by SLA."""
+    signal = sa.func.substr(events.c.type, 8)
+    fired = _grouped(parts, signal, where=events.c.type.like("signal.%"))
+    by_sla = sa.case(
+        (tasks.c.status == "closed", "closed"),
+        (tasks.c.breached, "breached"),
+        (sa.or_(tasks.c.first_touch_by <= now + DAY, tasks.c.resolve_by <= now + DAY), "due within a day"),
+        else_="in time",
+    )
+    return {
+        "Signals fired": (["signal", "times"], fired),
+        "Journeys": (
+            ["play", "status", "reason", "n"],
+            _grouped(parts, journeys.c.play, journeys.c.status, journeys.c.reason),
+        ),
+        "Messages": (["status", "reason", "n"], _grouped(parts, messages.c.status, messages.c.reason)),
+        "Not started": (
+            ["play", "reason", "n"],
+            _grouped(parts, decisions.c.play, decisions.c.reason, where=decisions.c.outcome == "not_started"),
+        ),
+        "Tasks": (["type", "SLA", "n"], _grouped(parts, tasks.c.type, by_sla)),
+    }

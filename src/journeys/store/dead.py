@@ -1,0 +1,32 @@
+"""Dead letters: what could not be taken, with its bytes untouched and the reason; written in the batch's transaction."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from channels.message import identity
+from journeys.store import bulk
+from journeys.store.tables import dead_letters
+from signals.feeds.port import Record
+from signals.instant import Instant
+from signals.problem import Problem
+
+
+def bury(connection: sa.Connection, dead: Sequence[tuple[Record, Problem]], now: Instant) -> None:
+    """Keep these; the same record buried again for the same reason is one letter."""
+    rows = {}
+    for record, problem in dead:
+        name = identity("dead", record.partition, record.offset, problem.reason, problem.detail)
+        rows[name] = {
+            "id": name,
+            "at": now,
+            "reason": problem.reason,
+            "detail": problem.detail,
+            "partition": record.partition,
+            "offset": record.offset,
+            "value": record.value,
+            "record_key": record.key,
+            "headers": [[header, value.hex()] for header, value in record.headers],
+            "replayed_at": None,
+        }
+    bulk.insert_new(connection, dead_letters, list(rows.values()))
