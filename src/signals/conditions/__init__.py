@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from signals.conditions import states, windows
+from signals.conditions import build, states
 from signals.conditions.grammar import ATOMS, Condition
 from signals.conditions.node import Anything, Everything, Moment, Negation, Node, Verdict
 from signals.conditions.states import ConditionRefused
@@ -25,18 +25,18 @@ _BUILDERS: dict[str, Callable[[dict[str, Any], Any], Node]] = {
         source, "stage", lambda profile: profile.stage == atom.stage
     ),
     "tag": lambda source, atom: states.MemberNode(source, "tags", lambda profile: atom.tag in profile.tags),
-    "count": windows.count_node,
-    "sum": lambda source, atom: windows.amount_node(source, atom, "sum"),
-    "average": lambda source, atom: windows.amount_node(source, atom, "average"),
-    "min": lambda source, atom: windows.amount_node(source, atom, "min"),
-    "max": lambda source, atom: windows.amount_node(source, atom, "max"),
-    "distinct": windows.distinct_node,
-    "change": windows.change_node,
-    "regular": windows.regular_node,
-    "sequence": windows.sequence_node,
-    "latest": windows.latest_node,
-    "absent": windows.absent_node,
-    "missed": windows.missed_node,
+    "count": build.count_node,
+    "sum": lambda source, atom: build.amount_node(source, atom, "sum"),
+    "average": lambda source, atom: build.amount_node(source, atom, "average"),
+    "min": lambda source, atom: build.amount_node(source, atom, "min"),
+    "max": lambda source, atom: build.amount_node(source, atom, "max"),
+    "distinct": build.distinct_node,
+    "change": build.change_node,
+    "regular": build.regular_node,
+    "sequence": build.sequence_node,
+    "latest": build.latest_node,
+    "absent": build.absent_node,
+    "missed": build.missed_node,
     "all": lambda source, atom: Everything(source, [compile_condition(child) for child in atom.all]),
     "any": lambda source, atom: Anything(source, [compile_condition(child) for child in atom.any]),
     "not": lambda source, atom: Negation(source, compile_condition(atom.not_)),

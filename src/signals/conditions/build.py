@@ -1,0 +1,122 @@
+"""From an atom on events to its node, with the cheapest measure that can answer it."""
+
+from typing import Any
+
+from signals.conditions.grammar import (
+    AbsentAtom,
+    ChangeAtom,
+    CountAtom,
+    DistinctAtom,
+    LatestAtom,
+    MissedAtom,
+    RegularAtom,
+    SequenceAtom,
+)
+from signals.conditions.history import (
+    AbsentNode,
+    ChangeNode,
+    LatestNode,
+    MissedNode,
+    RegularNode,
+    SequenceNode,
+)
+from signals.conditions.node import Node
+from signals.conditions.states import ConditionRefused
+from signals.conditions.windows import AmountNode, CountNode, DistinctNode
+from signals.instant import DAY, Duration
+from signals.measures import Amounts, Instants, Last, Latest, Measure, Tally, Total, resolution
+
+
+def _longest(atom: Any) -> Duration | None:
+    longest: Duration | None = atom.between[0] if atom.between else atom.in_
+    return longest
+
+
+def count_node(source: dict[str, Any], atom: CountAtom) -> Node:
+    """A count, with the cheapest measure that can answer it."""
+    if atom.by is not None and atom.same is not None:
+        raise ConditionRefused("count takes by or same, not both")
+    window, types = _longest(atom), tuple(atom.count)
+    keyed = "contact" if atom.by else atom.same
+    step = resolution(window) if window else 0
+    measure: Measure = (
+        Total(types, atom.where, keyed, 0) if window is None else Tally(types, atom.where, keyed, step)
+    )
+    measure.look_back(window)
+    return CountNode(source, atom, measure.named(), step)
+
+
+def amount_node(source: dict[str, Any], atom: Any, word: str) -> Node:
+    """A sum, an average, a smallest or largest."""
+    window = _longest(atom)
+    step = resolution(window) if window else DAY
+    types = tuple(getattr(atom, word))
+    measure = Amounts(types, atom.where, "contact" if atom.by else None, step, atom.of)
+    measure.look_back(window)
+    return AmountNode(source, atom, measure.named(), step, word)
+
+
+def distinct_node(source: dict[str, Any], atom: DistinctAtom) -> Node:
+    """How many different values."""
+    if atom.by is not None:
+        raise ConditionRefused("distinct does not take by: count people with of: contact")
+    window, types = _longest(atom), tuple(atom.distinct)
+    step = resolution(window) if window else 0
+    measure: Measure = (
+        Total(types, atom.where, atom.of, 0) if window is None else Tally(types, atom.where, atom.of, step)
+    )
+    measure.look_back(window)
+    return DistinctNode(source, atom, measure.named(), step)
+
+
+def change_node(source: dict[str, Any], atom: ChangeAtom) -> Node:
+    """A change against the usual."""
+    span = atom.in_ + atom.against
+    step = resolution(span)
+    measure = Tally(tuple(atom.change), atom.where, "contact" if atom.by else None, step)
+    measure.look_back(span + atom.in_)
+    return ChangeNode(source, atom, measure.named(), step)
+
+
+def regular_node(source: dict[str, Any], atom: RegularAtom) -> Node:
+    """A habit."""
+    span = atom.every * atom.of
+    step = resolution(span)
+    measure = Tally(tuple(atom.regular), atom.where, "contact" if atom.by else None, step)
+    measure.look_back(span)
+    return RegularNode(source, atom, measure.named(), step)
+
+
+def latest_node(source: dict[str, Any], atom: LatestAtom) -> Node:
+    """What the most recent event is like."""
+    return LatestNode(
+        source, atom, Latest(tuple(atom.latest), atom.where, "contact" if atom.by else None).named()
+    )
+
+
+def absent_node(source: dict[str, Any], atom: AbsentAtom) -> Node:
+    """Nothing for so long."""
+    return AbsentNode(
+        source, atom, Last(tuple(atom.absent), atom.where, "contact" if atom.by else None).named()
+    )
+
+
+def sequence_node(source: dict[str, Any], atom: SequenceAtom) -> Node:
+    """One followed by another."""
+    if atom.by is not None and atom.same is not None:
+        raise ConditionRefused("sequence takes by or same, not both")
+    keyed = "contact" if atom.by else atom.same
+    first, second = (Instants((event_type,), {}, keyed) for event_type in atom.sequence)
+    for measure in (first, second):
+        measure.look_back(atom.in_ + atom.within)
+    return SequenceNode(source, atom, first.named(), second.named())
+
+
+def missed_node(source: dict[str, Any], atom: MissedAtom) -> Node:
+    """Something that should have followed."""
+    if atom.by is not None:
+        raise ConditionRefused("missed does not take by")
+    wanted = Last(tuple(atom.missed), {}, atom.same).named()
+    after = Instants(tuple(atom.after), {}, atom.same)
+    after.look_back(None)
+    return MissedNode(source, atom, wanted, after.named())

@@ -1,0 +1,271 @@
+"""Atoms on the course of things: change, habit, the latest, absence, sequence, what was missed."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import Any
+
+from signals.conditions.grammar import (
+    AbsentAtom,
+    ChangeAtom,
+    LatestAtom,
+    MissedAtom,
+    RegularAtom,
+    SequenceAtom,
+)
+from signals.conditions.node import Answer, Moment, Node, soonest
+from signals.conditions.operators import MISSING, numeric_predicate
+from signals.conditions.states import role_changes
+from signals.conditions.windows import MeasureNode
+from signals.instant import Duration, Instant, iso
+from signals.measures import ALL, Measure, tally_at
+from signals.profile import holders
+
+STEPS_AHEAD = 64
+"""How many bucket changes a crossing is looked for ahead; beyond them `until` is early, which is allowed."""
+
+
+class ChangeNode(MeasureNode):
+    """`{change: product.feature_used, in: 14d, against: 56d, lte: -0.4}`; `until` is the next crossing."""
+
+    def __init__(self, source: dict[str, Any], atom: ChangeAtom, measure: Measure, step: Duration) -> None:
+        super().__init__(source, measure, atom.by)
+        self.step, self.block, self.blocks = step, atom.in_, atom.against // atom.in_
+        self.at_least = atom.at_least
+        self.matches = numeric_predicate(atom.words())
+
+    def _count(self, moment: Moment, far: Duration, near: Duration, now: Instant) -> int:
+        def upto(window: Duration) -> int:
+            cutoff = (now - window) // self.step - 1
+            return sum(tally_at(state, cutoff) for state in self.state(moment).values())
+
+        return upto(far) - (upto(near) if near else 0)
+
+    def change(self, moment: Moment, now: Instant) -> Any:
+        """(recent - usual) / usual, MISSING where there is too little of the past (semantics §3)."""
+        states = [state for state in self.state(moment).values() if state[0]]
+        if not states:
+            return MISSING
+        history = now - min(state[0][0] for state in states) * self.step
+        forgotten = any(state[2] for state in states)  # events older than the measure keeps: blocks are whole
+        whole = self.blocks if forgotten else min(self.blocks, history // self.block - 1)
+        if whole < 2:
+            return MISSING
+        before = [
+            self._count(moment, (back + 1) * self.block, back * self.block, now)
+            for back in range(1, whole + 1)
+        ]
+        usual = _median(before)
+        if usual == 0 or usual < self.at_least:
+            return MISSING
+        return (self._count(moment, self.block, 0, now) - usual) / usual
+
+    def _holds(self, moment: Moment, now: Instant) -> bool:
+        value = self.change(moment, now)
+        return value is not MISSING and self.matches(value)
+
+    def test(self, moment: Moment) -> Answer:
+        holds = self._holds(moment, moment.now)
+        edge: Instant | None = moment.now
+        for _ in range(STEPS_AHEAD):
+            edge = self._edge_after(moment, edge)
+            if edge is None or self._holds(moment, edge) is not holds:
+                break
+        return holds, soonest(edge, self._role_until(moment))
+
+    def _edge_after(self, moment: Moment, now: Instant | None) -> Instant | None:
+        """The next instant at which a bucket crosses a block's edge, or one more block of the past is whole."""
+        if now is None:
+            return None
+        earliest: Instant | None = None
+        for state in self.state(moment).values():
+            buckets = state[0]
+            for back in range(1, self.blocks + 2):
+                place = bisect_left(buckets, (now - back * self.block) // self.step)
+                if place < len(buckets):
+                    earliest = soonest(earliest, (buckets[place] + 1) * self.step + back * self.block)
+                if buckets and (whole := buckets[0] * self.step + back * self.block) > now:
+                    earliest = soonest(earliest, whole)
+        return earliest
+
+    def saw(self, moment: Moment) -> Any:
+        value = self.change(moment, moment.now)
+        return None if value is MISSING else round(float(value), 4)
+
+
+def _median(counts: list[int]) -> float:
+    ordered = sorted(counts)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+class RegularNode(MeasureNode):
+    """`{regular: product.report_viewed, every: 7d, of: 4, in_at_least: 3, gte: 2}`."""
+
+    def __init__(self, source: dict[str, Any], atom: RegularAtom, measure: Measure, step: Duration) -> None:
+        super().__init__(source, measure, atom.by)
+        self.step, self.every, self.of, self.in_at_least = step, atom.every, atom.of, atom.in_at_least
+        self.matches = numeric_predicate(atom.words())
+
+    def _blocks(self, moment: Moment) -> list[int]:
+        states = list(self.state(moment).values())
+        edges = [
+            sum(tally_at(state, (moment.now - back * self.every) // self.step - 1) for state in states)
+            for back in range(1, self.of + 1)
+        ]
+        return [edge - (edges[place - 1] if place else 0) for place, edge in enumerate(edges)]
+
+    def test(self, moment: Moment) -> Answer:
+        blocks = self._blocks(moment)
+        holds = sum(map(self.matches, blocks)) >= self.in_at_least
+        earliest = None
+        for state in self.state(moment).values():
+            for back in range(1, self.of + 1):
+                place = bisect_left(state[0], (moment.now - back * self.every) // self.step)
+                if place < len(state[0]):
+                    earliest = soonest(earliest, (state[0][place] + 1) * self.step + back * self.every)
+        return holds, soonest(earliest, self._role_until(moment))
+
+    def saw(self, moment: Moment) -> Any:
+        return self._blocks(moment)
+
+
+class LatestNode(MeasureNode):
+    """`{latest: survey.nps_received, where: {score: {lte: 6}}}`."""
+
+    def __init__(self, source: dict[str, Any], atom: LatestAtom, measure: Measure) -> None:
+        super().__init__(source, measure, atom.by)
+
+    def _newest(self, moment: Moment) -> Any:
+        return max(self.state(moment).values(), default=None)
+
+    def test(self, moment: Moment) -> Answer:
+        newest = self._newest(moment)
+        return newest is not None and newest[3], self._role_until(moment)
+
+    def saw(self, moment: Moment) -> Any:
+        newest = self._newest(moment)
+        return (
+            None
+            if newest is None
+            else f"the latest, of {iso(newest[0])}, is {'' if newest[3] else 'not '}like that"
+        )
+
+
+class AbsentNode(MeasureNode):
+    """`{absent: product.login, for: 14d}`; never any: measured from the account's `created_at`."""
+
+    def __init__(self, source: dict[str, Any], atom: AbsentAtom, measure: Measure) -> None:
+        super().__init__(source, measure, atom.by)
+        self.holds_for = atom.for_
+
+    def _last(self, moment: Moment) -> Instant | None:
+        if self.role is None:
+            last: Instant = (moment.profile.measures.get(self.measure.id) or {}).get(
+                ALL, moment.profile.created_at
+            )
+            return last
+        state = moment.profile.measures.get(self.measure.id) or {}
+        lasts = [
+            max(state.get(span.contact, 0), span.since, moment.profile.contacts[span.contact].first_seen)
+            if span.contact not in state
+            else state[span.contact]
+            for span in holders(moment.profile, self.role, moment.now)
+        ]
+        return max(lasts, default=None)
+
+    def test(self, moment: Moment) -> Answer:
+        last = self._last(moment)
+        until = self._role_until(moment)
+        if last is None:
+            return False, until
+        matures = last + self.holds_for
+        return (True, until) if moment.now >= matures else (False, soonest(until, matures))
+
+    def saw(self, moment: Moment) -> Any:
+        last = self._last(moment)
+        return "nobody in the role" if last is None else f"none since {iso(last)}"
+
+    def reads(self) -> Iterator[str]:
+        yield from super().reads()
+        yield "attribute:created_at"
+
+
+class SequenceNode(Node):
+    """`{sequence: [trial.started, project.created], within: 3d, in: 30d}`: the second strictly later."""
+
+    def __init__(self, source: dict[str, Any], atom: SequenceAtom, first: Measure, second: Measure) -> None:
+        super().__init__(source)
+        self.first, self.second = first, second
+        self.within, self.window, self.role = atom.within, atom.in_, atom.by
+
+    def _followed(self, moment: Moment) -> Instant | None:
+        """The newest first event in the window that was followed in time."""
+        firsts = moment.profile.measures.get(self.first.id) or {}
+        seconds = moment.profile.measures.get(self.second.id) or {}
+        keys = set(firsts)
+        if self.role is not None:
+            keys &= {span.contact for span in holders(moment.profile, self.role, moment.now)}
+        found = [
+            start
+            for key in keys
+            for start in firsts[key]
+            if moment.now - self.window < start <= moment.now and self._follows(start, seconds.get(key, []))
+        ]
+        return max(found, default=None)
+
+    def _follows(self, start: Instant, times: list[Instant]) -> bool:
+        place = bisect_right(times, start)
+        return place < len(times) and times[place] - start <= self.within
+
+    def test(self, moment: Moment) -> Answer:
+        start = self._followed(moment)
+        changes = None if self.role is None else role_changes(moment.profile, self.role, moment.now)
+        return (False, changes) if start is None else (True, soonest(start + self.window, changes))
+
+    def saw(self, moment: Moment) -> Any:
+        start = self._followed(moment)
+        return "not followed" if start is None else f"followed the one of {iso(start)}"
+
+    def reads(self) -> Iterator[str]:
+        yield from (f"measure:{self.first.id}", f"measure:{self.second.id}", "roles")
+
+    def measures(self) -> Iterator[Measure]:
+        yield from (self.first, self.second)
+
+
+class MissedNode(Node):
+    """`{missed: billing.invoice_paid, after: billing.payment_failed, for: 3d}`."""
+
+    def __init__(self, source: dict[str, Any], atom: MissedAtom, wanted: Measure, after: Measure) -> None:
+        super().__init__(source)
+        self.wanted, self.after = wanted, after
+        self.holds_for = atom.for_
+
+    def _waiting_since(self, moment: Moment) -> Instant | None:
+        """The oldest `after` that no `missed` has followed."""
+        wanted = moment.profile.measures.get(self.wanted.id) or {}
+        afters = moment.profile.measures.get(self.after.id) or {}
+        waiting = [
+            times[place]
+            for key, times in afters.items()
+            if (place := bisect_right(times, wanted.get(key, -1))) < len(times)
+        ]
+        oldest: Instant | None = min(waiting, default=None)
+        return oldest
+
+    def test(self, moment: Moment) -> Answer:
+        since = self._waiting_since(moment)
+        if since is None:
+            return False, None
+        matures = since + self.holds_for
+        return (True, None) if moment.now >= matures else (False, matures)
+
+    def saw(self, moment: Moment) -> Any:
+        since = self._waiting_since(moment)
+        return "nothing missed" if since is None else f"missed since {iso(since)}"
+
+    def reads(self) -> Iterator[str]:
+        yield from (f"measure:{self.wanted.id}", f"measure:{self.after.id}")
+
+    def measures(self) -> Iterator[Measure]:
+        yield from (self.wanted, self.after)
