@@ -1,0 +1,376 @@
+"""The reference: conditions answered by recounting the raw history, as plainly as the design page reads.
+
+Slow on purpose and free of the code under test: it knows the envelope of an event and semantics §3, nothing else.
+`tests/signals` shares its name with a package, so this lies beside it. Instants are microseconds.
+"""
+
+import re
+from fractions import Fraction
+from typing import Any
+
+MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
+ABSENT = object()
+
+
+def span(text: str) -> int:
+    """`14d` in microseconds."""
+    units = {"s": 1_000_000, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
+    return int(text[:-1]) * units[text[-1]]
+
+
+class Recount:
+    """One account's whole history at one instant. `history` may hold later events: they have not happened yet."""
+
+    def __init__(self, history: list[Any], created_at: int, now: int) -> None:
+        self.past = sorted(
+            (event for event in history if event.time <= now), key=lambda e: (e.time, e.source, e.id)
+        )
+        self.now = now
+        self.created_at = min([created_at, *(event.time for event in self.past)])
+
+    def holds(self, condition: dict[str, Any]) -> bool:
+        """Whether the condition holds."""
+        if "all" in condition:
+            return all(self.holds(each) for each in condition["all"])
+        if "any" in condition:
+            return any(self.holds(each) for each in condition["any"])
+        if "not" in condition:
+            return not self.holds(condition["not"])
+        word = next(name for name in ATOMS if name in condition)
+        return bool(ATOMS[word](self, condition))
+
+    # ── which events count ──────────────────────────────────────────────────────────────────────────────────────
+
+    def events(self, types: Any, condition: dict[str, Any]) -> list[Any]:
+        """All events of the types that pass `where` and `by`."""
+        wanted = [types] if isinstance(types, str) else types
+        people = self.holders(condition["by"]) if "by" in condition else None
+        return [
+            event
+            for event in self.past
+            if any(
+                re.fullmatch(pattern.replace(".", r"\.").replace("*", ".*"), event.type) for pattern in wanted
+            )
+            and all(
+                compare(field(event.data, name), test) for name, test in condition.get("where", {}).items()
+            )
+            and (people is None or event.contact in people)
+        ]
+
+    def in_window(self, events: list[Any], condition: dict[str, Any]) -> list[Any]:
+        """Those that have not left: an event leaves at floor(t) + r + W."""
+        if "between" in condition:
+            far, near = map(span, condition["between"])
+            return [e for e in events if not self.left(e.time, far, far) and self.left(e.time, near, far)]
+        if "in" not in condition:
+            return events
+        window = span(condition["in"])
+        return [event for event in events if not self.left(event.time, window, window)]
+
+    def left(self, time: int, window: int, longest: int) -> bool:
+        """Whether an event of that time has left the window; the longest of the atom sets the resolution."""
+        step = MINUTE if longest <= 48 * HOUR else HOUR if longest <= 45 * DAY else DAY
+        return self.now >= time // step * step + step + window
+
+    # ── atoms ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def count(self, condition: dict[str, Any]) -> bool:
+        """How many; with `same`, the largest number sharing one value."""
+        found = self.in_window(self.events(condition["count"], condition), condition)
+        if "same" not in condition:
+            return self.number(len(found), condition)
+        values = [field(event.data, condition["same"]) for event in found]
+        values = [value for value in values if value is not ABSENT]
+        return self.number(max((sum(same(v, w) for w in values) for v in values), default=0), condition)
+
+    def amount(self, condition: dict[str, Any]) -> bool:
+        """Sums and the like, in fractions: exact."""
+        word = next(name for name in ("sum", "average", "min", "max") if name in condition)
+        found = self.in_window(self.events(condition[word], condition), condition)
+        values = [field(event.data, condition["of"]) for event in found]
+        numbers = [Fraction(str(value)) for value in values if is_number(value)]
+        if word == "sum":
+            return self.number(sum(numbers, Fraction(0)), condition)
+        if not numbers:
+            return self.number(ABSENT, condition)
+        average = sum(numbers, Fraction(0)) / len(numbers)
+        return self.number({"average": average, "min": min(numbers), "max": max(numbers)}[word], condition)
+
+    def distinct(self, condition: dict[str, Any]) -> bool:
+        """How many different values."""
+        found = self.in_window(self.events(condition["distinct"], condition), condition)
+        of = condition["of"]
+        values: list[Any] = []
+        for event in found:
+            own = {"type": event.type, "contact": event.contact or ABSENT}
+            value = own[of] if of in own else field(event.data, of)
+            if value is not ABSENT and not any(same(value, known) for known in values):
+                values.append(value)
+        return self.number(len(values), condition)
+
+    def change(self, condition: dict[str, Any]) -> bool:
+        """The last block against the median of the whole blocks before it."""
+        block, against = span(condition["in"]), span(condition["against"])
+        longest = block + against
+        times = [event.time for event in self.events(condition["change"], condition)]
+        if not times:
+            return False
+
+        def total(back: int) -> int:
+            far, near = (back + 1) * block, back * block
+            return sum(
+                not self.left(t, far, longest) and (back == 0 or self.left(t, near, longest)) for t in times
+            )
+
+        step = MINUTE if longest <= 48 * HOUR else HOUR if longest <= 45 * DAY else DAY
+        first = min(times) // step * step
+        blocks = [b for b in range(1, against // block + 1) if self.now - (b + 1) * block >= first]
+        if len(blocks) < 2:
+            return False
+        ordered = sorted(total(back) for back in blocks)
+        middle = len(ordered) // 2
+        usual = (
+            Fraction(ordered[middle])
+            if len(ordered) % 2
+            else Fraction(ordered[middle - 1] + ordered[middle], 2)
+        )
+        if usual == 0 or usual < condition.get("min", 10):
+            return False
+        return self.number(float((total(0) - usual) / usual), condition)
+
+    def regular(self, condition: dict[str, Any]) -> bool:
+        """Enough in enough of the last blocks."""
+        every, longest = span(condition["every"]), span(condition["every"]) * condition["of"]
+        times = [event.time for event in self.events(condition["regular"], condition)]
+        good = 0
+        for back in range(condition["of"]):
+            inside = [
+                t
+                for t in times
+                if not self.left(t, (back + 1) * every, longest)
+                and (back == 0 or self.left(t, back * every, longest))
+            ]
+            good += self.number(len(inside), condition)
+        return good >= condition["in_at_least"]
+
+    def sequence(self, condition: dict[str, Any]) -> bool:
+        """A first in the window, and a second strictly later but soon enough."""
+        first, second = condition["sequence"]
+        starts = self.in_window(self.events(first, condition), condition)
+        return any(
+            0 < end.time - start.time <= span(condition["within"]) and self.paired(start, end, condition)
+            for start in starts
+            for end in self.events(second, condition)
+        )
+
+    def latest(self, condition: dict[str, Any]) -> bool:
+        """The most recent event of the type is like that."""
+        found = self.events(condition["latest"], {k: v for k, v in condition.items() if k == "by"})
+        return bool(found) and found[-1] in self.events(condition["latest"], condition)
+
+    def absent(self, condition: dict[str, Any]) -> bool:
+        """None for so long; a new holder of the role counts from when they took it or were first seen."""
+        times = [event.time for event in self.events(condition["absent"], condition)]
+        if "by" in condition:
+            people = self.holders(condition["by"])
+            times += [
+                max(since, min(e.time for e in self.past if e.contact == name))
+                for name, since in people.items()
+            ]
+            return bool(people) and self.now - max(times) >= span(condition["for"])
+        return self.now - max(times, default=self.created_at) >= span(condition["for"])
+
+    def missed(self, condition: dict[str, Any]) -> bool:
+        """An `after` that nothing followed, long enough ago."""
+        wanted = self.events(condition["missed"], {})
+        return any(
+            self.now - event.time >= span(condition["for"])
+            and not any(paid.time >= event.time and self.paired(event, paid, condition) for paid in wanted)
+            and not ("same" in condition and field(event.data, condition["same"]) is ABSENT)
+            for event in self.events(condition["after"], {})
+        )
+
+    def paired(self, one: Any, other: Any, condition: dict[str, Any]) -> bool:
+        """Whether two events share the field of `same`, or the person of `by`."""
+        if "by" in condition:
+            return bool(one.contact == other.contact)
+        if "same" not in condition:
+            return True
+        first, second = field(one.data, condition["same"]), field(other.data, condition["same"])
+        return first is not ABSENT and second is not ABSENT and same(first, second)
+
+    def attribute(self, condition: dict[str, Any]) -> bool:
+        """The attribute now, and with `for`, at every write since then."""
+        if not self.attribute_at(condition, self.now):
+            return False
+        if "for" not in condition:
+            return True
+        start = self.now - span(condition["for"])
+        instants = [event.time for event in self.past if event.type == "crm.account_updated"]
+        return self.created_at <= start and all(
+            self.attribute_at(condition, instant) for instant in (start, *instants) if instant >= start
+        )
+
+    def attribute_at(self, condition: dict[str, Any], instant: int) -> bool:
+        """Whether the attribute compares as wanted at that instant."""
+        value = self.value(condition["attribute"], instant)
+        if "per" in condition:
+            divisor = self.value(condition["per"], instant)
+            good = is_number(value) and is_number(divisor) and divisor != 0
+            value = Fraction(str(value)) / Fraction(str(divisor)) if good else ABSENT
+        tests = {k: v for k, v in condition.items() if k in COMPARISONS}
+        if not compare(value, tests):
+            return False
+        date = instant_of(value)
+        for word in ("within", "past", "last"):
+            if word in condition:
+                wanted = span(condition[word])
+                near = {
+                    "within": lambda d, w: self.now <= d <= self.now + w,
+                    "past": lambda d, w: d <= self.now - w,
+                    "last": lambda d, w: self.now - w < d <= self.now,
+                }[word]
+                if date is None or not near(date, wanted):
+                    return False
+        return True
+
+    def value(self, path: str, instant: int) -> Any:
+        """The account's attribute at that instant; tenure is the one derived here."""
+        name = path.removeprefix("account.")
+        if name == "tenure_days":
+            return (instant - self.created_at) // DAY
+        found: Any = ABSENT
+        for event in self.past:
+            if (
+                event.type == "crm.account_updated"
+                and event.time <= instant
+                and name in event.data["attributes"]
+            ):
+                found = event.data["attributes"][name]
+        return ABSENT if found is None else found
+
+    def reached(self, condition: dict[str, Any]) -> bool:
+        """The milestone was reached, long enough ago."""
+        at = self.milestone(condition["reached"])
+        return at is not None and self.now - at >= span(condition.get("for", "0s"))
+
+    def not_reached(self, condition: dict[str, Any]) -> bool:
+        """Not reached since the account was created, for so long."""
+        waited = self.now - self.created_at >= span(condition.get("for", "0s"))
+        return waited and self.milestone(condition["not_reached"]) is None
+
+    def milestone(self, name: str) -> int | None:
+        """When it was first reached."""
+        kind = "product.milestone_reached"
+        times = [e.time for e in self.past if e.type == kind and e.data["milestone"] == name]
+        return min(times, default=None)
+
+    def role(self, condition: dict[str, Any]) -> bool:
+        """Vacant: nobody holds it, and someone did or the account is older than 14 days."""
+        held = bool(self.holders(condition["role"]))
+        if not condition["vacant"]:
+            return held
+        ever = any(condition["role"] in roles_of(event) for event in self.past)
+        return not held and (ever or self.now - self.created_at >= 14 * DAY)
+
+    def holders(self, role: str) -> dict[str, int]:
+        """Who holds the role now, and since when."""
+        held: dict[str, int] = {}
+        for event in self.past:
+            if event.type == "crm.contact_left" or "roles" in event.data:
+                if role not in roles_of(event):
+                    held.pop(event.contact, None)
+                else:
+                    held.setdefault(event.contact, event.time)
+        return held
+
+    def number(self, number: Any, condition: dict[str, Any]) -> bool:
+        """The number, divided by `per`, against the threshold."""
+        if "per" in condition and number is not ABSENT:
+            divisor = self.value(condition["per"], self.now)
+            good = is_number(divisor) and divisor != 0
+            number = Fraction(str(number)) / Fraction(str(divisor)) if good else ABSENT
+        return compare(number, {k: v for k, v in condition.items() if k in NUMERIC})
+
+
+ATOMS: dict[str, Any] = {
+    "attribute": Recount.attribute,
+    "count": Recount.count,
+    "sum": Recount.amount,
+    "average": Recount.amount,
+    "distinct": Recount.distinct,
+    "change": Recount.change,
+    "regular": Recount.regular,
+    "sequence": Recount.sequence,
+    "latest": Recount.latest,
+    "absent": Recount.absent,
+    "missed": Recount.missed,
+    "reached": Recount.reached,
+    "not_reached": Recount.not_reached,
+    "role": Recount.role,
+    "min": Recount.amount,
+    "max": Recount.amount,
+}
+NUMERIC = ("is", "is_not", "gt", "gte", "lt", "lte")
+COMPARISONS = ("is", "is_not", "in", "not_in", "gt", "gte", "lt", "lte", "exists", "contains", "starts_with")
+
+
+def roles_of(event: Any) -> list[str]:
+    """The roles a CRM event gives."""
+    return event.data.get("roles", []) if event.type == "crm.contact_updated" else []
+
+
+def field(data: Any, path: str) -> Any:
+    """The value at a dotted path; null is absent."""
+    for name in path.split("."):
+        data = data.get(name) if isinstance(data, dict) else None
+    return ABSENT if data is None else data
+
+
+def is_number(value: Any) -> bool:
+    """A number; true is none."""
+    return isinstance(value, int | float | Fraction) and not isinstance(value, bool)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal without coercion."""
+    if is_number(one) and is_number(other):
+        return Fraction(str(one)) == Fraction(str(other))
+    return type(one) is type(other) and bool(one == other)
+
+
+def instant_of(value: Any) -> int | None:
+    """The instant that text like `2026-03-02T09:00:00Z` names."""
+    from datetime import datetime
+
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\dT", value):
+        return None
+    return round(datetime.fromisoformat(value).timestamp() * 1_000_000)
+
+
+def compare(value: Any, tests: Any) -> bool:
+    """Whether the value passes every test; absent passes only `is_not`, `not_in` and `exists: false`."""
+    wanted = tests if isinstance(tests, dict) else {"is": tests}
+    return all(_one(value, word, against) for word, against in wanted.items())
+
+
+def _one(value: Any, word: str, against: Any) -> bool:
+    if word == "exists":
+        return (value is not ABSENT) is against
+    if word in ("is_not", "not_in"):
+        return value is ABSENT or not _one(value, {"is_not": "is", "not_in": "in"}[word], against)
+    if value is ABSENT:
+        return False
+    if word == "is":
+        return same(value, against)
+    if word == "in":
+        return any(same(value, each) for each in against)
+    if word in ("contains", "starts_with"):
+        text = isinstance(value, str) and isinstance(against, str)
+        return text and (against in value if word == "contains" else value.startswith(against))
+    if not (is_number(value) and is_number(against)):
+        return False
+    value, against = Fraction(str(value)), Fraction(str(against))  # 0.1 means one tenth
+    return {"gt": value > against, "gte": value >= against, "lt": value < against, "lte": value <= against}[
+        word
+    ]
