@@ -98,13 +98,17 @@ DERIVED: dict[str, Callable[[Profile, Instant], Value]] = {
     "previous_csat": _previous("csat"),
 }
 SOURCES = {
-    "open_tickets": "open_tickets",
     "tenure_days": "created_at",
     "tenure_months": "created_at",
     "previous_nps": "nps",
     "previous_csat": "csat",
 }
 """Which touched attribute a derived one moves with, where the names differ."""
+
+
+def tokens(name: str) -> tuple[str, ...]:
+    """What the fold touches when the account's attribute of this name changes."""
+    return tuple(f"attribute:{each}" for each in dict.fromkeys((name, SOURCES.get(name, name))))
 
 
 def account_value(profile: Profile, path: tuple[str, ...], now: Instant) -> Value:

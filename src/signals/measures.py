@@ -31,6 +31,12 @@ def resolution(window: Duration) -> Duration:
     return HOUR if window <= 45 * DAY else DAY
 
 
+def leaves_window(time: Instant, window: Duration) -> Instant:
+    """When an event leaves the window: its bucket's end, the window later (semantics §3 "Windows")."""
+    step = resolution(window)
+    return time // step * step + step + window
+
+
 def type_matches(pattern: str, event_type: str) -> bool:
     """`product.*` stands for every type that starts with `product.`."""
     if pattern.endswith("*"):
@@ -91,7 +97,7 @@ class Measure:
         if self.keyed == "type":
             return event.type
         value = dig(event.data, self._path)
-        return None if value is MISSING else value if isinstance(value, str) else orjson.dumps(value).decode()
+        return None if value is MISSING else _as_key(value)
 
     def fold(self, state: dict[str, Any] | None, event: Event, now: Instant) -> dict[str, Any] | None:
         """The state with the event in it (a new dict), or the same object where it does not count."""
@@ -109,6 +115,14 @@ class Measure:
     def add(self, old: Any, event: Event, now: Instant) -> Any:
         """One key's state with the event in it."""
         raise NotImplementedError  # abstract: every kind below defines it
+
+
+def _as_key(value: Any) -> str:
+    """The value as a key. No coercion: `"1"` and 1 are two keys, 1 and 1.0 are one (a NUL begins no text)."""
+    if isinstance(value, str):
+        return value
+    whole = isinstance(value, float) and value.is_integer()
+    return "\0" + orjson.dumps(int(value) if whole else value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 class Tally(Measure):

@@ -65,16 +65,28 @@ def people(contacts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for contact in contacts
     ]
-    return sorted(shown, key=lambda one: (not one["open"], not one["now"], one["name"] or one["id"]))
+    return sorted(shown, key=lambda one: (not one["open"], -_standing(one), one["name"] or one["id"]))
+
+
+def _standing(person: Mapping[str, Any]) -> int:
+    """How many roles someone holds; being a mere user counts least."""
+    return sum(1 if span["role"] == "user" else 2 for span in person["now"])
 
 
 def by_day(rows: Iterable[Mapping[str, Any]], now: Instant) -> list[dict[str, Any]]:
-    """The time line under one heading for each UTC day, each row with the page it leads to."""
-    days = groupby(rows, key=lambda row: parse_instant(str(row["at"])) // DAY)
-    return [
-        {"title": _day_title(day, now), "rows": [{**row, "href": leads_to(row)} for row in of_day]}
-        for day, of_day in days
-    ]
+    """The time line under one heading for each UTC day, each row with the page it leads to.
+
+    Days on which nothing but the everyday happened are `quiet`: those next to one another share a block.
+    """
+    blocks: list[dict[str, Any]] = []
+    for day, group in groupby(rows, key=lambda row: parse_instant(str(row["at"])) // DAY):
+        of_day = [{**row, "href": leads_to(row)} for row in group]
+        quiet = all("types" in row["refs"] for row in of_day)
+        if quiet and blocks and blocks[-1]["quiet"]:
+            blocks[-1]["rows"] += of_day
+        else:
+            blocks.append({"title": None if quiet else _day_title(day, now), "quiet": quiet, "rows": of_day})
+    return blocks
 
 
 def _day_title(day: int, now: Instant) -> str:

@@ -64,6 +64,14 @@ def clock_time(at: Any) -> Markup:
     return tag.format(iso(instant), exact(instant), f"{to_datetime(instant):%H:%M}")
 
 
+def week_day(at: Any) -> Markup:
+    """A `<time>` that shows day and month only, for days told in one line each."""
+    instant = read(at)
+    assert instant is not None
+    tag = Markup('<time datetime="{}" title="{}">{}</time>')
+    return tag.format(iso(instant), exact(instant), f"{to_datetime(instant):%-d %b}")
+
+
 def value(data: Any) -> str:
     """An attribute's value as a person reads it: dates without their midnight, numbers with thousands."""
     if isinstance(data, str) and data.endswith("T00:00:00Z"):
@@ -93,5 +101,6 @@ FILTERS: dict[str, Any] = {
     "evidence": evidence_line,
     "tone": lambda word: TONES.get(word, "calm"),
     "clock_time": clock_time,
+    "week_day": week_day,
     "capitalize_first": lambda text: text[:1].upper() + text[1:],
 }

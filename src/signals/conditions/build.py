@@ -108,7 +108,7 @@ def sequence_node(source: dict[str, Any], atom: SequenceAtom) -> Node:
     keyed = "contact" if atom.by else atom.same
     first, second = (Instants((event_type,), {}, keyed) for event_type in atom.sequence)
     for measure in (first, second):
-        measure.look_back(atom.in_ + atom.within)
+        measure.look_back(atom.in_ + resolution(atom.in_) + atom.within)
     return SequenceNode(source, atom, first.named(), second.named())
 
 

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from signals.conditions.grammar import (
@@ -16,11 +17,11 @@ from signals.conditions.node import Answer, Moment, Node, soonest
 from signals.conditions.operators import MISSING, numeric_predicate
 from signals.conditions.states import role_changes
 from signals.conditions.windows import MeasureNode
-from signals.instant import Duration, Instant, iso
-from signals.measures import ALL, Measure, tally_at
+from signals.instant import EARLIEST, Duration, Instant, iso
+from signals.measures import ALL, Measure, leaves_window, tally_at
 from signals.profile import holders
 
-STEPS_AHEAD = 64
+STEPS_AHEAD = 10
 """How many bucket changes a crossing is looked for ahead; beyond them `until` is early, which is allowed."""
 
 
@@ -33,16 +34,11 @@ class ChangeNode(MeasureNode):
         self.at_least = atom.at_least
         self.matches = numeric_predicate(atom.words())
 
-    def _count(self, moment: Moment, far: Duration, near: Duration, now: Instant) -> int:
-        def upto(window: Duration) -> int:
-            cutoff = (now - window) // self.step - 1
-            return sum(tally_at(state, cutoff) for state in self.state(moment).values())
+    def _states(self, moment: Moment) -> list[Any]:
+        return [state for state in self.state(moment).values() if state[0]]
 
-        return upto(far) - (upto(near) if near else 0)
-
-    def change(self, moment: Moment, now: Instant) -> Any:
+    def _change(self, states: list[Any], now: Instant) -> Any:
         """(recent - usual) / usual, MISSING where there is too little of the past (semantics §3)."""
-        states = [state for state in self.state(moment).values() if state[0]]
         if not states:
             return MISSING
         history = now - min(state[0][0] for state in states) * self.step
@@ -50,45 +46,50 @@ class ChangeNode(MeasureNode):
         whole = self.blocks if forgotten else min(self.blocks, history // self.block - 1)
         if whole < 2:
             return MISSING
-        before = [
-            self._count(moment, (back + 1) * self.block, back * self.block, now)
-            for back in range(1, whole + 1)
-        ]
-        usual = _median(before)
+        since = [self._since(states, now - back * self.block) for back in range(1, whole + 2)]
+        usual = _median([older - newer for newer, older in pairwise(since)])
         if usual == 0 or usual < self.at_least:
             return MISSING
-        return (self._count(moment, self.block, 0, now) - usual) / usual
+        return (since[0] - usual) / usual
 
-    def _holds(self, moment: Moment, now: Instant) -> bool:
-        value = self.change(moment, now)
+    def _since(self, states: list[Any], edge: Instant) -> int:
+        cutoff = edge // self.step - 1
+        if len(states) == 1:
+            return tally_at(states[0], cutoff)
+        return sum(tally_at(state, cutoff) for state in states)
+
+    def _holds(self, states: list[Any], now: Instant) -> bool:
+        value = self._change(states, now)
         return value is not MISSING and self.matches(value)
 
     def test(self, moment: Moment) -> Answer:
-        holds = self._holds(moment, moment.now)
+        states = self._states(moment)
+        holds = self._holds(states, moment.now)
         edge: Instant | None = moment.now
         for _ in range(STEPS_AHEAD):
-            edge = self._edge_after(moment, edge)
-            if edge is None or self._holds(moment, edge) is not holds:
+            edge = self._edge_after(states, edge)
+            if edge is None or self._holds(states, edge) is not holds:
                 break
         return holds, soonest(edge, self._role_until(moment))
 
-    def _edge_after(self, moment: Moment, now: Instant | None) -> Instant | None:
-        """The next instant at which a bucket crosses a block's edge, or one more block of the past is whole."""
-        if now is None:
+    def _edge_after(self, states: list[Any], now: Instant | None) -> Instant | None:
+        """The next instant at which a bucket may cross a block's edge, or one more block of the past be whole."""
+        if now is None or not states:
             return None
-        earliest: Instant | None = None
-        for state in self.state(moment).values():
-            buckets = state[0]
-            for back in range(1, self.blocks + 2):
-                place = bisect_left(buckets, (now - back * self.block) // self.step)
-                if place < len(buckets):
-                    earliest = soonest(earliest, (buckets[place] + 1) * self.step + back * self.block)
-                if buckets and (whole := buckets[0] * self.step + back * self.block) > now:
-                    earliest = soonest(earliest, whole)
-        return earliest
+        last = max(state[0][-1] for state in states)
+        over = (last + 1) * self.step + (self.blocks + 1) * self.block
+        if now >= over:
+            return None  # everything has left every block
+        if self.block % self.step == 0:
+            return (now // self.step + 1) * self.step
+        edges = (
+            (now - back * self.block) // self.step * self.step + self.step
+            for back in range(1, self.blocks + 2)
+        )
+        return min(edge + back * self.block for back, edge in enumerate(edges, 1))
 
     def saw(self, moment: Moment) -> Any:
-        value = self.change(moment, moment.now)
+        value = self._change(self._states(moment), moment.now)
         return None if value is MISSING else round(float(value), 4)
 
 
@@ -165,10 +166,9 @@ class AbsentNode(MeasureNode):
             )
             return last
         state = moment.profile.measures.get(self.measure.id) or {}
-        lasts = [
-            max(state.get(span.contact, 0), span.since, moment.profile.contacts[span.contact].first_seen)
-            if span.contact not in state
-            else state[span.contact]
+        people = moment.profile.contacts
+        lasts = [  # a new holder counts from max(role since, first seen), whatever they did before
+            max(state.get(span.contact, people[span.contact].first_seen), span.since)
             for span in holders(moment.profile, self.role, moment.now)
         ]
         return max(lasts, default=None)
@@ -209,7 +209,7 @@ class SequenceNode(Node):
             start
             for key in keys
             for start in firsts[key]
-            if moment.now - self.window < start <= moment.now and self._follows(start, seconds.get(key, []))
+            if moment.now < leaves_window(start, self.window) and self._follows(start, seconds.get(key, []))
         ]
         return max(found, default=None)
 
@@ -220,7 +220,9 @@ class SequenceNode(Node):
     def test(self, moment: Moment) -> Answer:
         start = self._followed(moment)
         changes = None if self.role is None else role_changes(moment.profile, self.role, moment.now)
-        return (False, changes) if start is None else (True, soonest(start + self.window, changes))
+        return (
+            (False, changes) if start is None else (True, soonest(leaves_window(start, self.window), changes))
+        )
 
     def saw(self, moment: Moment) -> Any:
         start = self._followed(moment)
@@ -248,7 +250,7 @@ class MissedNode(Node):
         waiting = [
             times[place]
             for key, times in afters.items()
-            if (place := bisect_right(times, wanted.get(key, -1))) < len(times)
+            if (place := bisect_right(times, wanted.get(key, EARLIEST))) < len(times)
         ]
         oldest: Instant | None = min(waiting, default=None)
         return oldest

@@ -106,18 +106,36 @@ def as_instant(text: str) -> int | None:
 
 
 def equal(left: Any, right: Any) -> bool:
-    """Equality without coercion: `True` is not 1, `"1"` is not 1, 1 is 1.0."""
+    """Equality without coercion: `True` is not 1, `"1"` is not 1, 1 is 1.0, a sum of exactly 0.1 is 0.1."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
+    left, right = _alike(left, right)
     return (type(left) is type(right) and left == right) or (
         is_number(left) and is_number(right) and left == right
     )
 
 
+def _alike(left: Any, right: Any) -> tuple[Any, Any]:
+    """An exact decimal meets a float as the decimal it was written as, not as the binary fraction beside it."""
+    if isinstance(left, Decimal) and isinstance(right, float):
+        return left, Decimal(str(right))
+    if isinstance(left, float) and isinstance(right, Decimal):
+        return Decimal(str(left)), right
+    return left, right
+
+
+def ratio(value: Any, by: Any) -> Any:
+    """`value / by`; `MISSING` where either is no number or `by` is 0 (definitions, small rules: `per`)."""
+    if not is_number(value) or not is_number(by) or by == 0:
+        return MISSING
+    value, by = _alike(value, by)
+    return value / by
+
+
 def comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
     """The pair as things that can be ordered (two numbers, or two instants), else None."""
     if is_number(left) and is_number(right):
-        return left, right
+        return _alike(left, right)
     if isinstance(left, str) and isinstance(right, str):
         first, second = as_instant(left), as_instant(right)
         if first is not None and second is not None:

@@ -1,14 +1,15 @@
 """Atoms on what a profile is: attributes, milestones, segments, stage, tags, signals, roles."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from signals.attributes import DERIVED, SOURCES, account_value, contact_value
+from signals.attributes import DERIVED, account_value, contact_value, tokens
 from signals.conditions.grammar import AttributeAtom, NotReachedAtom, ReachedAtom, RoleAtom, SignalAtom
 from signals.conditions.node import Answer, Moment, Node, soonest
-from signals.conditions.operators import MISSING, as_instant, dig, is_number, predicate
+from signals.conditions.operators import MISSING, as_instant, dig, predicate, ratio
 from signals.instant import DAY, Duration, Instant, format_duration, iso
-from signals.profile import Profile, Write, ever_held, holders, role_spans
+from signals.measures import leaves_window
+from signals.profile import Contact, Profile, Write, ever_held, holders, role_spans
 
 VACANT_AFTER = 14 * DAY
 """A role nobody ever held is vacant once the account is this old (semantics §3)."""
@@ -42,7 +43,8 @@ class AttributeNode(Node):
         self.dated = [
             (word, span) for word in ("within", "past", "last") if (span := getattr(atom, word)) is not None
         ]
-        if atom.for_ is not None and (self.root != "account" or path[0] in DERIVED or self.dated):
+        past_kept = self.root == "account" and not DERIVED.keys() & {path[0], (self.divisor or path)[0]}
+        if atom.for_ is not None and (not past_kept or self.dated):
             raise ConditionRefused(
                 "for needs an attribute of the account whose past is kept, and no date word"
             )
@@ -53,16 +55,17 @@ class AttributeNode(Node):
         if self.divisor is None:
             return value, until
         by, by_until = account_value(moment.profile, self.divisor, moment.now)
-        if not is_number(value) or not is_number(by) or by == 0:
-            return MISSING, soonest(until, by_until)
-        return value / by, soonest(until, by_until)
+        return ratio(value, by), soonest(until, by_until)
 
     def _given(self, moment: Moment) -> tuple[Any, Instant | None]:
         if self.root == "account":
             return account_value(moment.profile, self.path, moment.now)
         if self.root == "contact":
             contact = moment.contact
-            return (MISSING if contact is None else contact_value(contact, self.path, moment.now)), None
+            if contact is None:
+                return MISSING, None
+            until = next_role_change([contact], None, moment.now) if self.path[0] == "roles" else None
+            return contact_value(contact, self.path, moment.now), until
         event = moment.event
         if event is None:
             return MISSING, None
@@ -86,28 +89,41 @@ class AttributeNode(Node):
 
     def _since(self, profile: Profile) -> Instant:
         """Since when the comparison has held without a break: the same value again does not restart it."""
-        writes: list[Write] = profile.attributes.get(self.path[0], [])
-        since = profile.created_at
-        for entry in reversed(writes):
-            value = MISSING if entry.value is None else entry.value
-            inner = dig(value, self.path[1:]) if len(self.path) > 1 and value is not MISSING else value
-            if self.matches is not None and not self.matches(inner):
+        names = [self.path[0], *(self.divisor or ())[:1]]
+        instants = {entry.at for name in names for entry in profile.attributes.get(name, [])}
+        since: Instant | None = None
+        for at in sorted(instants, reverse=True):
+            if since is not None and not self._held(profile, at):
                 return since
-            since = entry.at
-        # before the first write the value was missing, which may satisfy is_not and the like
-        return profile.created_at if self.matches is not None and self.matches(MISSING) else since
+            since = at
+        missing_holds = self.matches is not None and self.matches(MISSING)  # before the first write
+        return (
+            profile.created_at
+            if since is None
+            else min(since, profile.created_at)
+            if missing_holds
+            else since
+        )
+
+    def _held(self, profile: Profile, at: Instant) -> bool:
+        """Whether the comparison held at an instant of the past."""
+        value = _written(profile, self.path, at)
+        if self.divisor is not None:
+            value = ratio(value, _written(profile, self.divisor, at))
+        return self.matches is None or self.matches(value)
 
     def saw(self, moment: Moment) -> Any:
         return plain(self.value(moment)[0])
 
     def reads(self) -> Iterator[str]:
         if self.root == "account":
-            yield f"attribute:{self.path[0]}"
-            yield f"attribute:{SOURCES.get(self.path[0], self.path[0])}"
+            yield from tokens(self.path[0])
         else:
             yield "contacts"
         if self.divisor is not None:
-            yield f"attribute:{self.divisor[0]}"
+            yield from tokens(self.divisor[0])
+        if self.holds_for is not None:
+            yield from tokens("created_at")  # since when a missing value has been missing
 
 
 def _date_holds(word: str, span: Duration, date: Instant, now: Instant) -> Answer:
@@ -210,7 +226,7 @@ class SignalNode(Node):
             return state is not None and state.open, None
         if state is None or state.last_fired is None:
             return False, None
-        leaves = state.last_fired + self.window
+        leaves = leaves_window(state.last_fired, self.window)
         return (True, leaves) if moment.now < leaves else (False, None)
 
     def saw(self, moment: Moment) -> Any:
@@ -248,16 +264,29 @@ class RoleNode(Node):
 
     def reads(self) -> Iterator[str]:
         yield "roles"
+        yield from tokens("created_at")
 
 
 def role_changes(profile: Profile, role: str, now: Instant) -> Instant | None:
     """The next instant at which a dated role begins or ends by itself."""
+    return next_role_change(profile.contacts.values(), role, now)
+
+
+def next_role_change(contacts: Iterable[Contact], role: str | None, now: Instant) -> Instant | None:
+    """The next instant at which a role of these people (None: any role) begins or ends by itself."""
     coming = [
         instant
-        for contact in profile.contacts.values()
+        for contact in contacts
         for span in role_spans(contact)
-        if span.role == role
+        if role is None or span.role == role
         for instant in (span.since, span.until)
         if instant is not None and instant > now
     ]
     return min(coming, default=None)
+
+
+def _written(profile: Profile, path: tuple[str, ...], at: Instant) -> Any:
+    """The account's attribute as it stood at an instant."""
+    writes: list[Write] = profile.attributes.get(path[0], [])
+    value = next((entry.value for entry in reversed(writes) if entry.at <= at), None)
+    return MISSING if value is None else dig(value, path[1:])

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from signals.attributes import account_value
+from signals.attributes import account_value, tokens
 from signals.conditions.grammar import CountAtom, DistinctAtom
 from signals.conditions.node import Answer, Moment, Node, soonest
-from signals.conditions.operators import MISSING, is_number, numeric_predicate
+from signals.conditions.operators import MISSING, numeric_predicate, ratio
 from signals.conditions.states import plain, role_changes
 from signals.instant import Duration, Instant
 from signals.measures import ALL, Measure, tally_at, tally_total
@@ -72,7 +72,7 @@ class WindowNode(MeasureNode):
         if self.divisor is None or number is MISSING:
             return number
         by, _ = account_value(moment.profile, self.divisor, moment.now)
-        return number / by if is_number(by) and by != 0 else MISSING
+        return ratio(number, by)
 
     def buckets(self, state: Any) -> list[int]:
         """One key's buckets."""
@@ -80,8 +80,16 @@ class WindowNode(MeasureNode):
         return found
 
     def until(self, moment: Moment, holds: bool) -> Instant | None:
-        """The next instant at which a bucket enters or leaves: early at worst."""
-        return soonest(self._next_edge(moment), self._role_until(moment))
+        """The next instant at which a bucket leaves, a role changes hands or the divisor moves: early at worst."""
+        return soonest(
+            soonest(self._next_edge(moment), self._role_until(moment)), self._divisor_until(moment)
+        )
+
+    def _divisor_until(self, moment: Moment) -> Instant | None:
+        """When the divisor changes by itself: tenure does."""
+        if self.divisor is None:
+            return None
+        return account_value(moment.profile, self.divisor, moment.now)[1]
 
     def _next_edge(self, moment: Moment) -> Instant | None:
         earliest = None
@@ -98,7 +106,7 @@ class WindowNode(MeasureNode):
 
     def test(self, moment: Moment) -> Answer:
         holds = self.matches(self.value(moment))
-        return holds, None if self.far is None else self.until(moment, holds)
+        return holds, self.until(moment, holds)
 
     def saw(self, moment: Moment) -> Any:
         value = self.value(moment)
@@ -107,7 +115,7 @@ class WindowNode(MeasureNode):
     def reads(self) -> Iterator[str]:
         yield from super().reads()
         if self.divisor is not None:
-            yield f"attribute:{self.divisor[0]}"
+            yield from tokens(self.divisor[0])
 
 
 class CountNode(WindowNode):
@@ -119,7 +127,7 @@ class CountNode(WindowNode):
         word, threshold = next(iter(self.words.items()))
         monotone = len(self.words) == 1 and word in ("gte", "gt", "lt", "lte") and self.near is None
         self.crossing: tuple[bool, bool, float] | None = None
-        if monotone and measure.keyed is None:
+        if monotone and measure.keyed is None and self.divisor is None:
             self.crossing = (word in ("gte", "gt"), word in ("gte", "lt"), threshold)
 
     def _of_key(self, state: Any, now: Instant) -> int:
@@ -144,11 +152,8 @@ class CountNode(WindowNode):
         state = self.state(moment).get(ALL)
         if state is None or not state[0] or self.far is None:
             return None
-        factor = 1 if self.divisor is None else account_value(moment.profile, self.divisor, moment.now)[0]
-        if not is_number(factor) or factor <= 0:
-            return None
         buckets, totals, _ = state
-        keep = totals[-1] - threshold * factor
+        keep = totals[-1] - threshold
         place = bisect_right(totals, keep) if strict else bisect_left(totals, keep)
         return (buckets[place] + 1) * self.step + self.far if place < len(buckets) else None
 

@@ -81,7 +81,8 @@ def _asked(name: str, value: Any) -> str:
 def shown(value: Any) -> str:
     """Plain data as words."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{words(str(name))} {shown(inner)}" for name, inner in value.items())
+        told = {name: inner for name, inner in value.items() if inner not in (None, [], {})}
+        return ", ".join(f"{words(str(name))} {shown(inner)}" for name, inner in told.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(shown(inner) for inner in value)
     if isinstance(value, bool) or value is None:
