@@ -114,7 +114,8 @@ class Stage:
         current = bool(bodies.pop("current", False))
         bodies.pop("live", None)  # live journeys stay on their version
         self._name_policies(bodies.pop("policies", None))
-        new = [draft for kind, listed in bodies.items() for draft in self._parsed(kind, listed)]
+        new = self._activated(bodies.pop("activate", {}))
+        new += [draft for kind, listed in bodies.items() for draft in self._parsed(kind, listed)]
         for draft in new:
             known = self.drafts.get((draft.kind, draft.key))
             if known is not None:
@@ -133,6 +134,17 @@ class Stage:
         else:
             self.named_policies = {**self.named_policies, **named}
             self.policies = Policies.only(self.named_policies)
+
+    def _activated(self, wanted: Mapping[str, Sequence[str]]) -> list[Draft]:
+        """Shipped definitions by key, `{plays: [ticket-spike]}`: shipped plays are loaded but not active."""
+        known = {(draft.kind, draft.key): draft for draft in shipped()}
+        named = [(kind, key) for kind, keys in wanted.items() for key in keys]
+        self.refused += [
+            Fault(kind, key, "no definition of this kind and key is shipped")
+            for kind, key in named
+            if (kind, key) not in known
+        ]
+        return [known[name] for name in named if name in known]
 
     def _parsed(self, kind: str, listed: Any) -> list[Draft]:
         if kind not in MODELS:
