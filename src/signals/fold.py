@@ -49,7 +49,7 @@ def after(
     if twin.given_created_at is None and event.time < twin.created_at:
         _created(twin, event.time, touched)
     if event.contact is not None:
-        _see(twin, event.contact, event.time)
+        _see(twin, event.contact, event.time, touched)
     effect = EFFECTS.get(event.type)
     if effect is not None:
         effect(twin, event, touched)
@@ -96,8 +96,10 @@ def _created(profile: Profile, at: Instant, touched: set[str]) -> None:
     touched.add("attribute:created_at")
 
 
-def _see(profile: Profile, contact_id: str, at: Instant) -> Contact:
+def _see(profile: Profile, contact_id: str, at: Instant, touched: set[str]) -> None:
     known = profile.contacts.get(contact_id)
+    if known is None or at < known.first_seen:
+        touched.add("contacts")  # an absence may count from when someone was first seen
     if known is None:
         known = Contact(contact_id, first_seen=at, last_seen=at)
     else:
@@ -105,7 +107,6 @@ def _see(profile: Profile, contact_id: str, at: Instant) -> Contact:
             known, first_seen=min(known.first_seen, at), last_seen=max(known.last_seen, at)
         )
     profile.contacts[contact_id] = known
-    return known
 
 
 def _set(profile: Profile, event: Event, given: dict[str, Any], touched: set[str]) -> None:

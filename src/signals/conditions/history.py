@@ -187,7 +187,7 @@ class AbsentNode(MeasureNode):
 
     def reads(self) -> Iterator[str]:
         yield from super().reads()
-        yield "attribute:created_at"
+        yield from ("attribute:created_at", "contacts")
 
 
 class SequenceNode(Node):
