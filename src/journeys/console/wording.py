@@ -64,7 +64,7 @@ def clock_time(at: Any) -> Markup:
     return tag.format(iso(instant), exact(instant), f"{to_datetime(instant):%H:%M}")
 
 
-def week_day(at: Any) -> Markup:
+def day_month(at: Any) -> Markup:
     """A `<time>` that shows day and month only, for days told in one line each."""
     instant = read(at)
     assert instant is not None
@@ -101,6 +101,6 @@ FILTERS: dict[str, Any] = {
     "evidence": evidence_line,
     "tone": lambda word: TONES.get(word, "calm"),
     "clock_time": clock_time,
-    "week_day": week_day,
+    "day_month": day_month,
     "capitalize_first": lambda text: text[:1].upper() + text[1:],
 }

@@ -59,7 +59,7 @@ def task_counts(connection: sa.Connection, now: Instant) -> dict[str, int]:
         "paused": 0,
         "closed": 0,
         "no_clock": 0,
-        **dict(found.tuples().all()),
+        **dict(iter(found)),
     }
 
 
@@ -105,7 +105,7 @@ def activity(connection: sa.Connection, now: Instant, days: int, account: str | 
     query = sa.select(day, sa.func.count()).where(events.c.time >= first, events.c.time <= now).group_by(day)
     if account is not None:
         query = query.where(events.c.account == account)
-    found = {str(on): count for on, count in connection.execute(query).tuples()}
+    found = {str(on): count for on, count in connection.execute(query)}
     return [found.get(to_datetime(first + n * DAY).date().isoformat(), 0) for n in range(days)]
 
 

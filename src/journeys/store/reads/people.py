@@ -12,7 +12,7 @@ from journeys.store.tables import accounts as table
 from journeys.store.tables import contacts, memberships, open_signals
 from signals.attributes import plain_account, plain_contact
 from signals.instant import Instant, iso, iso_or_none
-from signals.profile import Contact, Profile, is_open, role_spans
+from signals.profile import Contact, Profile, is_open
 
 _BY_ID = Listing("accounts", (table.c.id,), (str,), down=False)
 
@@ -89,7 +89,7 @@ def contact_json(contact: Contact, now: Instant) -> dict[str, Any]:
     told = {name: known.get(name) for name in ("email", "name", "timezone", "locale")}
     spans = [
         {"role": span.role, "since": iso(span.since), "until": iso_or_none(span.until)}
-        for span in role_spans(contact)
+        for span in contact.spans
     ]
     return {
         "id": contact.id,

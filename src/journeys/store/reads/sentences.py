@@ -98,10 +98,10 @@ def _start(decision: Mapping[str, Any], _person: str) -> str:
     reason = decision["reason"]
     if decision["outcome"] == "started":
         if reason:
-            return f"{play} started in the {reason} group: it runs, but nothing of it reaches anyone"
-        return f"{play} started: every check passed"
+            return f"started {play} in the {reason} group: it runs, but nothing of it reaches anyone"
+        return f"started {play}: every check passed"
     check = stopped_by(decision)
-    return f"{play} did not start: {_say(_STARTS, str(reason), check, '')}"
+    return f"did not start {play}: {_say(_STARTS, str(reason), check, '')}"
 
 
 def _say(table: Mapping[str, Words], reason: str, check: Mapping[str, Any] | None, person: str) -> str:
@@ -159,7 +159,7 @@ def _cap(who: str, saw: Saw) -> str:
         return f"{who} has had as many messages as allowed"
     today, per_day = saw.get("today"), saw.get("per_day")
     if isinstance(today, int) and isinstance(per_day, int) and today >= per_day:
-        return f"{who} has had {today} of {per_day} {_messages(per_day)} today"
+        return f"{who} has had {today} of {per_day} messages today"
     week, per_week = saw.get("last_7d"), saw.get("per_7d")
     return f"{who} has had {week} of {per_week} messages in the last 7 days"
 
@@ -174,10 +174,6 @@ def _account_cap(saw: Saw, _: str) -> str:
 
 def _vacant(saw: Saw, _: str) -> str:
     return f"nobody at the account is {words(shown(saw))}"
-
-
-def _messages(count: int) -> str:
-    return "message" if count == 1 else "messages"
 
 
 def _holds(saw: Saw, _: str) -> str:
