@@ -4,7 +4,7 @@ Definitions are compiled once into `Watched`, ordered so that whatever one uses 
 evaluates only those that read what it touched, and time passing only profiles whose `look_at` has come.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 from signals.conditions import Node
@@ -140,16 +140,28 @@ def _ordered(watches: list[Watch], measures: dict[int, Measure]) -> list[Watch]:
     for watch in watches:
         for token in _tokens_made(watch, measures.values()):
             makers.setdefault(token, []).append(watch)
-    uses = {id(watch): [m for token in watch.reads for m in makers.get(token, ())] for watch in watches}
-    ordered: list[Watch] = []
-    placed: set[int] = set()
+    uses = {watch: {m for token in watch.reads for m in makers.get(token, ())} for watch in watches}
+    ordered: dict[Watch, None] = {}
     waiting = list(watches)
     while waiting:
-        ready = [watch for watch in waiting if all(id(used) in placed for used in uses[id(watch)])]
+        ready = [watch for watch in waiting if uses[watch] <= ordered.keys()]
         if not ready:
-            names = ", ".join(sorted(watch.token.replace(":", " ") for watch in waiting))
-            raise CircularDefinitions(f"these definitions use one another in a circle: {names}")
-        ordered += ready
-        placed |= {id(watch) for watch in ready}
-        waiting = [watch for watch in waiting if id(watch) not in placed]
-    return ordered
+            circle = (watch.token.replace(":", " ") for watch in waiting if _uses_itself(watch, uses))
+            raise CircularDefinitions(
+                f"these definitions use one another in a circle: {', '.join(sorted(circle))}"
+            )
+        ordered |= dict.fromkeys(ready)
+        waiting = [watch for watch in waiting if watch not in ordered]
+    return list(ordered)
+
+
+def _uses_itself(watch: Watch, uses: Mapping[Watch, set[Watch]]) -> bool:
+    """Whether what it uses leads back to it."""
+    found: set[Watch] = set()
+    ahead = [*uses[watch]]
+    while ahead:
+        used = ahead.pop()
+        if used not in found:
+            found.add(used)
+            ahead += uses[used]
+    return watch in found

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, TypeAdapter
 
 from signals.conditions import build, states
@@ -37,9 +38,9 @@ _BUILDERS: dict[str, Callable[[dict[str, Any], Any], Node]] = {
     "latest": build.latest_node,
     "absent": build.absent_node,
     "missed": build.missed_node,
-    "all": lambda source, atom: Everything(source, [compile_condition(child) for child in atom.all]),
-    "any": lambda source, atom: Anything(source, [compile_condition(child) for child in atom.any]),
-    "not": lambda source, atom: Negation(source, compile_condition(atom.not_)),
+    "all": lambda source, atom: Everything(source, [*map(_node, source["all"], atom.all)]),
+    "any": lambda source, atom: Anything(source, [*map(_node, source["any"], atom.any)]),
+    "not": lambda source, atom: Negation(source, _node(source["not"], atom.not_)),
 }
 _WORDS = {model: word for word, model in ATOMS.items()}
 
@@ -55,8 +56,13 @@ def compile_condition(condition: Any) -> Node:
 
     Raises pydantic.ValidationError where it is not a condition, ConditionRefused where it can mean nothing.
     """
-    atom = condition if isinstance(condition, BaseModel) else parse_condition(condition)
-    source = atom.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    if isinstance(condition, BaseModel):
+        return _node(condition.model_dump(by_alias=True, exclude_unset=True, mode="json"), condition)
+    atom = parse_condition(condition)
+    return _node(orjson.loads(orjson.dumps(condition)), atom)  # as written, with the dates YAML reads as text
+
+
+def _node(source: dict[str, Any], atom: BaseModel) -> Node:
     return _BUILDERS[_WORDS[type(atom)]](source, atom)
 
 
