@@ -10,7 +10,7 @@ from typing import Any
 
 from signals.conditions.operators import MISSING, dig
 from signals.instant import DAY, Instant, from_datetime, iso, to_datetime
-from signals.profile import Contact, Profile, open_tickets, role_spans
+from signals.profile import Contact, Profile, open_tickets
 
 Value = tuple[Any, Instant | None]
 """A value (or MISSING) and the earliest instant at which it could change without an event."""
@@ -55,11 +55,13 @@ def _open_tickets(profile: Profile, _: Instant) -> Value:
 
 
 def _open_urgent_tickets(profile: Profile, _: Instant) -> Value:
-    return sum(ticket.priority in URGENT for ticket in open_tickets(profile)), None
+    return sum(
+        ticket.priority is not None and ticket.priority.value in URGENT for ticket in open_tickets(profile)
+    ), None
 
 
 def _last_ticket_at(profile: Profile, _: Instant) -> Value:
-    opened = [ticket.opened_at for ticket in profile.tickets.values() if ticket.opened_at]
+    opened = [ticket.since for ticket in profile.tickets.values() if ticket.since is not None]
     return (iso(max(opened)) if opened else MISSING), None
 
 
@@ -125,7 +127,7 @@ def account_value(profile: Profile, path: tuple[str, ...], now: Instant) -> Valu
 def contact_value(contact: Contact, path: tuple[str, ...], now: Instant) -> Any:
     """The contact's attribute at a dotted path below `contact.`."""
     if path[0] == "roles":
-        spans = role_spans(contact)
+        spans = contact.spans
         return [span.role for span in spans if span.since <= now and (span.until is None or span.until > now)]
     if path[0] == "last_seen_at":
         return iso(contact.last_seen)

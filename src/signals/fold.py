@@ -15,8 +15,20 @@ from signals.conditions.operators import as_instant, is_number
 from signals.event import Event
 from signals.instant import Instant
 from signals.measures import Measure, type_matches
-from signals.profile import Contact, Profile, Ticket, Write, merge_attributes, tie, write
+from signals.profile import (
+    EVERY_HOLD,
+    Contact,
+    Profile,
+    Ticket,
+    Write,
+    merge_attributes,
+    newest,
+    tie,
+    with_roles,
+    write,
+)
 
+_NO_HOLD: list[Any] = [0, 0, None, None]
 Effect = Callable[[Profile, Event, set[str]], None]
 
 HOLDS_OPEN = {
@@ -139,12 +151,8 @@ def _contact_updated(profile: Profile, event: Event, touched: set[str]) -> None:
     if isinstance(event.data.get("roles"), list):
         roles = write(roles, Write(event.time, tie(event), _role_set(event.data["roles"])))
         touched.add("roles")
-    left_at = contact.left_at
-    if left_at is not None and event.time > left_at and event.data.get("roles"):
-        left_at = None  # given a role again: back at the account
-    profile.contacts[event.contact] = msgspec.structs.replace(
-        contact, attributes=attributes, roles=roles, left_at=left_at
-    )
+    changed = msgspec.structs.replace(contact, attributes=attributes)
+    profile.contacts[event.contact] = changed if roles is contact.roles else _came_or_went(changed, roles)
     touched.add("contacts")
 
 
@@ -167,21 +175,34 @@ def _contact_left(profile: Profile, event: Event, touched: set[str]) -> None:
         return
     contact = profile.contacts[event.contact]
     roles = write(contact.roles, Write(event.time, tie(event), []))
-    later = [entry for entry in contact.roles if entry.at > event.time and entry.value]
-    left_at = None if later else max(contact.left_at or event.time, event.time)
-    profile.contacts[event.contact] = msgspec.structs.replace(contact, roles=roles, left_at=left_at)
+    went_at = event.time if contact.went_at is None else max(contact.went_at, event.time)
+    profile.contacts[event.contact] = _came_or_went(msgspec.structs.replace(contact, went_at=went_at), roles)
     touched.update(("roles", "contacts"))
+
+
+def _came_or_went(contact: Contact, roles: list[Write]) -> Contact:
+    """The contact with these roles: gone since the newest leaving, unless given a role again after it."""
+    went_at = contact.went_at
+    back = went_at is not None and any(entry.at > went_at and entry.value for entry in roles)
+    return with_roles(msgspec.structs.replace(contact, left_at=None if back else went_at), roles)
 
 
 def place_hold(profile: Profile, reason: str, at: Instant, until: Instant | None, author: str | None) -> None:
     """The account hold stands from `at`; reasons are holds of their own."""
-    opened, closed, *rest = profile.holds.get(reason, [0, 0, None, None])
-    profile.holds[reason] = [at, closed, until, author] if at >= opened else [opened, closed, *rest]
+    kept = profile.holds.get(reason, _NO_HOLD)
+    placed = [at, kept[1], until, author]
+    profile.holds[reason] = max(kept, placed, key=_placed_last)
+
+
+def _placed_last(hold: list[Any]) -> tuple[Instant, bool, Instant, str]:
+    """Of two holds placed at one instant the one that lasts longer counts, whichever arrived first."""
+    opened, _, until, author = hold
+    return opened, until is None, until or 0, author or ""
 
 
 def release_hold(profile: Profile, reason: str, at: Instant) -> None:
     """The account hold ends at `at`, unless it was placed again later."""
-    opened, closed, *rest = profile.holds.get(reason, [0, 0, None, None])
+    opened, closed, *rest = profile.holds.get(reason, _NO_HOLD)
     profile.holds[reason] = [opened, max(closed, at), *rest]
 
 
@@ -192,9 +213,8 @@ def _hold_opened(profile: Profile, event: Event, touched: set[str]) -> None:
 
 
 def _hold_closed(profile: Profile, event: Event, touched: set[str]) -> None:
-    reason = HOLDS_CLOSE.get(event.type) or event.data.get("reason")
-    for name in [reason] if reason else list(profile.holds):
-        release_hold(profile, name, event.time)
+    reason = HOLDS_CLOSE.get(event.type) or event.data.get("reason") or EVERY_HOLD
+    release_hold(profile, str(reason), event.time)
     touched.add("holds")
 
 
@@ -217,16 +237,21 @@ def _ticket(profile: Profile, event: Event, touched: set[str]) -> None:
         return
     ticket = msgspec.structs.replace(profile.tickets.get(str(name), Ticket()))
     if event.type == "support.ticket_solved":
-        ticket.solved_at = max(ticket.solved_at, event.time)
+        ticket.solved_at = _later(ticket.solved_at, event.time)
+    elif event.type == "support.ticket_opened":
+        ticket.opened_at = _later(ticket.opened_at, event.time)
     else:
-        opens = event.type == "support.ticket_opened" or ticket.opened_at == 0
-        ticket.opened_at = max(ticket.opened_at, event.time) if opens else ticket.opened_at
-    if event.time >= ticket.told_at:
-        ticket.told_at = event.time
-        ticket.priority = _text(event.data.get("priority")) or ticket.priority
-        ticket.topic = _text(event.data.get("topic")) or ticket.topic
+        ticket.updated_at = event.time if ticket.updated_at is None else min(ticket.updated_at, event.time)
+    for part in ("priority", "topic"):
+        if _text(event.data.get(part)):
+            said = Write(event.time, tie(event), event.data[part])
+            setattr(ticket, part, newest(getattr(ticket, part), said))
     profile.tickets[str(name)] = ticket
     touched.update(("attribute:open_tickets", "attribute:open_urgent_tickets", "attribute:last_ticket_at"))
+
+
+def _later(known: Instant | None, at: Instant) -> Instant:
+    return at if known is None else max(known, at)
 
 
 def _text(value: Any) -> str | None:
@@ -284,17 +309,14 @@ def _shipment(name: str) -> Effect:
 
 def _suppressed(profile: Profile, event: Event, touched: set[str]) -> None:
     cause = suppression_cause(event)
-    if event.contact is not None and cause is not None:
-        contact = profile.contacts[event.contact]
-        profile.contacts[event.contact] = msgspec.structs.replace(contact, suppressed=cause)
-        touched.add("contacts")
-
-
-def _unsuppressed(profile: Profile, event: Event, touched: set[str]) -> None:
-    if event.contact is not None:
-        contact = profile.contacts[event.contact]
-        profile.contacts[event.contact] = msgspec.structs.replace(contact, suppressed=None)
-        touched.add("contacts")
+    if event.contact is None or (cause is None and event.type != "contact.unsuppressed"):
+        return
+    contact = profile.contacts[event.contact]
+    word = newest(contact.suppression, Write(event.time, tie(event), cause))
+    profile.contacts[event.contact] = msgspec.structs.replace(
+        contact, suppression=word, suppressed=word.value
+    )
+    touched.add("contacts")
 
 
 def suppression_cause(event: Event) -> str | None:
@@ -308,11 +330,13 @@ def suppression_cause(event: Event) -> str | None:
 
 def _tagged(profile: Profile, event: Event, touched: set[str]) -> None:
     """Tags given by hand or by a play; those of segments come and go with the segment."""
-    for tag in event.data.get("add") or []:
-        profile.given_tags[tag] = event.time
-    removed = set(event.data.get("remove") or [])
-    for tag in removed & profile.given_tags.keys():
-        del profile.given_tags[tag]
+    for word, given in (("add", True), ("remove", False)):
+        for tag in event.data.get(word) or []:
+            said = newest(profile.tag_words.get(tag), Write(event.time, tie(event), given))
+            profile.tag_words[tag] = said
+    words = profile.tag_words
+    profile.given_tags = {tag: said.at for tag, said in words.items() if said.value}
+    removed = {tag for tag, said in words.items() if not said.value}
     profile.tags = sorted({*profile.tags, *profile.given_tags} - (removed - profile.segments.keys()))
     touched.add("tags")
 
@@ -334,6 +358,6 @@ EFFECTS: dict[str, Effect] = {
     "billing.order_placed": _order_placed,
     "billing.order_shipped": _shipment("shipped"),
     "billing.order_delivered": _shipment("delivered"),
-    **dict.fromkeys(("engagement.bounced", "engagement.complained", "contact.suppressed"), _suppressed),
-    "contact.unsuppressed": _unsuppressed,
+    **dict.fromkeys(("engagement.bounced", "engagement.complained"), _suppressed),
+    **dict.fromkeys(("contact.suppressed", "contact.unsuppressed"), _suppressed),
 }

@@ -17,6 +17,10 @@ WRITES_KEPT = 24
 """Writes kept per attribute; older ones between two equal ones are forgotten first."""
 
 
+EVERY_HOLD = ""
+"""Under this reason the newest release of all holds is kept."""
+
+
 class Write(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One value given to an attribute: when, by which event (ties: the greater wins), what. None: removed."""
 
@@ -25,8 +29,19 @@ class Write(msgspec.Struct, array_like=True, frozen=True, gc=False):
     value: Any
 
 
+class Held(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One person in one role: since when, and until when where it has ended."""
+
+    contact: str
+    role: str
+    since: Instant
+    until: Instant | None
+
+
 class Contact(msgspec.Struct, array_like=True):
-    """A person at the account. `roles` holds the writes of the whole role set, each `[[role, since, until], …]`."""
+    """A person at the account. `roles` holds the writes of the whole role set, each `[[role, since, until], …]`;
+    `spans` what they come to: made when a role is written, read at every evaluation.
+    """
 
     id: str
     attributes: dict[str, list[Write]] = {}
@@ -35,17 +50,33 @@ class Contact(msgspec.Struct, array_like=True):
     first_seen: Instant = 0
     last_seen: Instant = 0
     suppressed: str | None = None
+    spans: list[Held] = []
     elsewhere: bool = False  # belongs to another account too: leaving this one does not close the contact
+    went_at: Instant | None = None  # the newest leaving, whether or not they came back
+    suppression: Write | None = None  # the newest word on it; `suppressed` is its value
 
 
 class Ticket(msgspec.Struct, array_like=True):
-    """A support ticket: times of the newest opening and solving, and what was last said of it."""
+    """A support ticket: times of the newest opening and solving, and what was last said of it.
 
-    opened_at: Instant = 0
-    solved_at: Instant = 0
-    told_at: Instant = 0
-    priority: str | None = None
-    topic: str | None = None
+    A ticket that was only ever updated counts as opened when it was first heard of.
+    """
+
+    opened_at: Instant | None = None
+    updated_at: Instant | None = None
+    solved_at: Instant | None = None
+    priority: Write | None = None
+    topic: Write | None = None
+
+    @property
+    def since(self) -> Instant | None:
+        """When it was last opened."""
+        return self.updated_at if self.opened_at is None else self.opened_at
+
+    @property
+    def is_open(self) -> bool:
+        """Opened and not solved since."""
+        return self.since is not None and (self.solved_at is None or self.since > self.solved_at)
 
 
 class SignalState(msgspec.Struct, array_like=True):
@@ -80,6 +111,7 @@ class Profile(msgspec.Struct):
     signals: dict[str, SignalState] = {}
     segments: dict[str, Instant] = {}
     given_tags: dict[str, Instant] = {}
+    tag_words: dict[str, Write] = {}
     tags: list[str] = []
     stage: str | None = None
     stage_since: Instant = 0
@@ -109,6 +141,7 @@ _CONTAINERS = (
     "signals",
     "segments",
     "given_tags",
+    "tag_words",
 )
 
 
@@ -119,6 +152,11 @@ def write(writes: list[Write], new: Write) -> list[Write]:
         place -= 1
     result = [*writes[:place], new, *writes[place:]]
     return result if len(result) <= WRITES_KEPT else _shortened(result)
+
+
+def newest(kept: Write | None, new: Write) -> Write:
+    """Which of two words counts: the later, of one instant that of the greater event."""
+    return new if kept is None or (new.at, new.by) > (kept.at, kept.by) else kept
 
 
 def _shortened(writes: list[Write]) -> list[Write]:
@@ -147,28 +185,24 @@ def merge_attributes(
 # ── roles ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Held(msgspec.Struct, frozen=True):
-    """One person in one role: since when, and until when where it has ended."""
-
-    contact: str
-    role: str
-    since: Instant
-    until: Instant | None
+def with_roles(contact: Contact, roles: list[Write]) -> Contact:
+    """The contact with these writes of its role set."""
+    return msgspec.structs.replace(contact, roles=roles, spans=_spans(contact.id, roles))
 
 
-def role_spans(contact: Contact) -> list[Held]:
-    """Every role the contact holds or held, from the writes of the whole set."""
+def _spans(contact: str, writes: list[Write]) -> list[Held]:
+    """Every role held or ever held: a role ends where a set without it was written, or where it was said to end."""
     spans: list[Held] = []
     running: dict[str, tuple[Instant, Instant | None]] = {}
-    for entry in contact.roles:
+    for entry in writes:
         wanted = {role: (since, until) for role, since, until in entry.value}
         for role in [role for role in running if role not in wanted]:
             since, until = running.pop(role)
-            spans.append(Held(contact.id, role, since, entry.at if until is None else min(until, entry.at)))
+            spans.append(Held(contact, role, since, entry.at if until is None else min(until, entry.at)))
         for role, (since, until) in wanted.items():
             begun = running[role][0] if role in running and since is None else since
             running[role] = (entry.at if begun is None else begun, until)
-    spans += [Held(contact.id, role, since, until) for role, (since, until) in running.items()]
+    spans += [Held(contact, role, since, until) for role, (since, until) in running.items()]
     return spans
 
 
@@ -177,8 +211,7 @@ def holders(profile: Profile, role: str, now: Instant) -> list[Held]:
     found = [
         span
         for contact in profile.contacts.values()
-        if contact.roles
-        for span in role_spans(contact)
+        for span in contact.spans
         if span.role == role and span.since <= now and (span.until is None or span.until > now)
     ]
     return sorted(found, key=lambda span: (span.since, span.contact))
@@ -186,7 +219,7 @@ def holders(profile: Profile, role: str, now: Instant) -> list[Held]:
 
 def ever_held(profile: Profile, role: str) -> bool:
     """Whether anyone ever held it."""
-    return any(span.role == role for contact in profile.contacts.values() for span in role_spans(contact))
+    return any(span.role == role for contact in profile.contacts.values() for span in contact.spans)
 
 
 def is_open(contact: Contact) -> bool:
@@ -205,15 +238,16 @@ def address(contact: Contact) -> str | None:
 
 def open_tickets(profile: Profile) -> list[Ticket]:
     """Tickets opened and not solved since."""
-    return [ticket for ticket in profile.tickets.values() if ticket.opened_at > ticket.solved_at]
+    return [ticket for ticket in profile.tickets.values() if ticket.is_open]
 
 
 def open_holds(profile: Profile, now: Instant) -> list[str]:
     """Reasons of the account holds that stand now."""
+    all_released = profile.holds.get(EVERY_HOLD, [0, 0])[1]
     return sorted(
         reason
         for reason, (opened, closed, until, *_) in profile.holds.items()
-        if opened > closed and (until is None or now < until)
+        if opened > max(closed, all_released) and (until is None or now < until)
     )
 
 

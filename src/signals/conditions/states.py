@@ -9,7 +9,7 @@ from signals.conditions.node import Answer, Moment, Node, soonest
 from signals.conditions.operators import MISSING, as_instant, dig, predicate, ratio
 from signals.instant import DAY, Duration, Instant, format_duration, iso
 from signals.measures import leaves_window
-from signals.profile import Contact, Profile, Write, ever_held, holders, role_spans
+from signals.profile import Contact, Profile, Write, ever_held, holders
 
 VACANT_AFTER = 14 * DAY
 """A role nobody ever held is vacant once the account is this old (semantics §3)."""
@@ -277,7 +277,7 @@ def next_role_change(contacts: Iterable[Contact], role: str | None, now: Instant
     coming = [
         instant
         for contact in contacts
-        for span in role_spans(contact)
+        for span in contact.spans
         if role is None or span.role == role
         for instant in (span.since, span.until)
         if instant is not None and instant > now
