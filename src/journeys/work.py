@@ -110,19 +110,20 @@ class Work:
         accounts.save(connection, self._before, self.states)
         rows = [outcomes.event_row(event, account, silent) for event, account, silent in self._happened]
         bulk.insert_new(connection, events_table, rows)
-        outcomes.save_consents(connection, (event for event, _, _ in self._happened), self._addresses())
+        self._save_consents()
         outcomes.insert_messages(connection, self._messages.values())
         outcomes.cancel_messages(connection, self._dead, self.now)
         outcomes.save_journeys(connection, self._journeys.values())
         self._save_tasks()
         outcomes.save_decisions(connection, self._decisions)
 
-    def _addresses(self) -> dict[str, str | None]:
-        return {
-            event.contact: address(self.states[account].profile.contacts[event.contact])
-            for event, account, _ in self._happened
-            if event.contact is not None and event.contact in self.states[account].profile.contacts
-        }
+    def _save_consents(self) -> None:
+        said = [(event, account) for event, account, _ in self._happened if outcomes.speaks_of_consent(event)]
+        if not said:
+            return
+        people = [(event.contact, self.states[account].profile.contacts) for event, account in said]
+        addresses = {who: address(known[who]) for who, known in people if who is not None and who in known}
+        outcomes.save_consents(self.connection, (event for event, _ in said), addresses)
 
     def _save_tasks(self) -> None:
         if not self._orders and not self._close_tasks:

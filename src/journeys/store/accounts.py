@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from channels.address import BadAddress, lookup_key
 from journeys.state import AccountState, pack, unpack
 from journeys.store import bulk
+from journeys.store.database import on_commit
 from journeys.store.tables import accounts, contacts, memberships, open_signals
 from signals.attributes import owner
 from signals.instant import Instant
-from signals.profile import Contact, Profile, address, is_open, role_spans
+from signals.profile import Contact, Profile, address, is_open
 
 
 class Loaded(msgspec.Struct):
@@ -31,13 +32,17 @@ def lock_and_load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Lo
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    rows = connection.execute(
-        sa.select(accounts.c.id, accounts.c.state, accounts.c.version)
-        .where(accounts.c.id.in_(wanted))
-        .order_by(accounts.c.id)
-        .with_for_update()
-    )
-    return {row.id: Loaded(unpack(row.state), row.version) for row in rows}
+    kept: dict[str, Loaded] = connection.info["kept"]
+    locked = sa.select(accounts.c.id, accounts.c.version).where(accounts.c.id.in_(wanted))
+    versions = connection.execute(locked.order_by(accounts.c.id).with_for_update()).all()
+    unknown = [row.id for row in versions if row.id not in kept or kept[row.id].version != row.version]
+    fresh: dict[str, Loaded] = {}
+    if unknown:
+        asked = sa.select(accounts.c.id, accounts.c.state, accounts.c.version).where(
+            accounts.c.id.in_(unknown)
+        )
+        fresh = {row.id: Loaded(unpack(row.state), row.version) for row in connection.execute(asked)}
+    return {row.id: fresh.get(row.id) or kept[row.id] for row in versions}
 
 
 def load(connection: sa.Connection, account: str) -> AccountState | None:
@@ -84,6 +89,7 @@ def accounts_of(connection: sa.Connection, people: Sequence[str]) -> dict[str, l
 def save(connection: sa.Connection, before: Mapping[str, Loaded], after: Mapping[str, AccountState]) -> None:
     """Write every state that changed, and what is searched by where it changed."""
     rows = []
+    connection_kept: dict[str, Loaded] = connection.info["kept"]
     for account, state in after.items():
         known = before.get(account)
         if known is None or known.state is not state:
@@ -93,10 +99,25 @@ def save(connection: sa.Connection, before: Mapping[str, Loaded], after: Mapping
     if new and bulk.insert_new(connection, accounts, new) != len(new):
         raise LostUpdate("an account seen for the first time was created by another writer just now")
     bulk.upsert(connection, accounts, changed)
+    saved = {row["id"]: Loaded(after[row["id"]], row["version"]) for row in rows}
+    on_commit(connection, lambda: _keep(connection_kept, saved))
     old = {account: loaded.state.profile for account, loaded in before.items()}
     _save_segments(connection, old, after)
     _save_signals(connection, old, after)
     _save_contacts(connection, old, after)
+
+
+STATES_KEPT = 20_000
+"""States a process remembers between transactions; the version in the locked row says whether they still hold."""
+
+
+def _keep(kept: dict[str, Loaded], saved: Mapping[str, Loaded]) -> None:
+    """Remember what was committed; states are values, so they can be shared. The oldest are forgotten first."""
+    for account, loaded in saved.items():
+        kept.pop(account, None)
+        kept[account] = loaded
+    for account in list(kept)[: max(0, len(kept) - STATES_KEPT)]:
+        del kept[account]
 
 
 def _row(state: AccountState, version: int) -> dict[str, Any]:
@@ -178,7 +199,7 @@ def _differs(old: Contact | None, new: Contact) -> bool:
 def _contact_row(account: str, contact: Contact, now: Instant) -> dict[str, Any]:
     email = address(contact)
     names = contact.attributes.get("name")
-    held = [span.role for span in role_spans(contact) if span.until is None or span.until > now]
+    held = [span.role for span in contact.spans if span.until is None or span.until > now]
     return {
         "account": account,
         "id": contact.id,

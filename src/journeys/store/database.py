@@ -6,7 +6,7 @@ write and never checkpoint (guarantees 0.1, "SQLite pitfalls"). PostgreSQL: guar
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ class Database:
         self._lock = (
             _lock_file(str(self.url.database)) if self.is_sqlite and lock and not self.in_memory else None
         )
+        self.kept: dict[
+            str, Any
+        ] = {}  # what this process remembers of committed rows (journeys.store.accounts)
         self._writer = self._open(durable)
         self._reader = self._writer if self.in_memory or not self.is_sqlite else self._open_reader()
 
@@ -76,9 +79,17 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """One transaction that may write; committed at the end, rolled back on any exception."""
+        """One transaction that may write; committed at the end, rolled back on any exception.
+
+        What `on_commit` was asked to do is done once the commit has succeeded, and forgotten otherwise.
+        """
+        done: list[Callable[[], None]] = []
         with self._writer.begin() as connection:
+            connection.info["on_commit"] = done
+            connection.info["kept"] = self.kept
             yield connection
+        for act in done:
+            act()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -105,6 +116,11 @@ class Database:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def on_commit(connection: sa.Connection, act: Callable[[], None]) -> None:
+    """Do this once the transaction has been committed."""
+    connection.info["on_commit"].append(act)
 
 
 def _prepare(engine: sa.Engine, pragmas: list[str], begin: str) -> None:

@@ -74,6 +74,14 @@ def histories(connection: sa.Connection, accounts: Sequence[str]) -> dict[str, l
     return found
 
 
+_CONSENT = ("engagement.unsubscribed", "engagement.subscribed", "contact.unsuppressed")
+
+
+def speaks_of_consent(event: Event) -> bool:
+    """Whether consent or suppression may change with this event."""
+    return event.type in _CONSENT or suppression_cause(event) is not None
+
+
 def save_consents(
     connection: sa.Connection, happened: Iterable[Event], addresses: Mapping[str, str | None]
 ) -> None:

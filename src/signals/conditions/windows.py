@@ -8,7 +8,7 @@ from typing import Any
 from signals.attributes import account_value, tokens
 from signals.conditions.grammar import CountAtom, DistinctAtom
 from signals.conditions.node import Answer, Moment, Node, soonest
-from signals.conditions.operators import MISSING, numeric_predicate, ratio
+from signals.conditions.operators import MISSING, is_number, numeric_predicate, ratio
 from signals.conditions.states import plain, role_changes
 from signals.instant import Duration, Instant
 from signals.measures import ALL, Measure, tally_at, tally_total
@@ -74,6 +74,13 @@ class WindowNode(MeasureNode):
         by, _ = account_value(moment.profile, self.divisor, moment.now)
         return ratio(number, by)
 
+    def _crossing(self) -> tuple[bool, bool, float] | None:
+        """For one comparison of a number that only falls by itself: (true when many, strictly, threshold)."""
+        word, threshold = next(iter(self.words.items()))
+        if len(self.words) != 1 or word not in ("gte", "gt", "lt", "lte") or self.near is not None:
+            return None
+        return word in ("gte", "gt"), word in ("gte", "lt"), threshold
+
     def buckets(self, state: Any) -> list[int]:
         """One key's buckets."""
         found: list[int] = state[0]
@@ -124,11 +131,8 @@ class CountNode(WindowNode):
     def __init__(self, source: dict[str, Any], atom: CountAtom, measure: Measure, step: Duration) -> None:
         super().__init__(source, atom, measure, step, atom.by)
         self.same = atom.same is not None
-        word, threshold = next(iter(self.words.items()))
-        monotone = len(self.words) == 1 and word in ("gte", "gt", "lt", "lte") and self.near is None
-        self.crossing: tuple[bool, bool, float] | None = None
-        if monotone and measure.keyed is None and self.divisor is None:
-            self.crossing = (word in ("gte", "gt"), word in ("gte", "lt"), threshold)
+        countable = measure.keyed is None and self.divisor is None
+        self.crossing = self._crossing() if countable else None
 
     def _of_key(self, state: Any, now: Instant) -> int:
         if self.far is None:
@@ -194,6 +198,28 @@ class DistinctNode(WindowNode):
 
     def __init__(self, source: dict[str, Any], atom: DistinctAtom, measure: Measure, step: Duration) -> None:
         super().__init__(source, atom, measure, step, None)
+        self.crossing = self._crossing()
+
+    def until(self, moment: Moment, holds: bool) -> Instant | None:
+        """Values leave with their last bucket: the crossing is the instant at which too few (or few enough) are left."""
+        if self.crossing is None or self.far is None:
+            return super().until(moment, holds)
+        true_when_many, strict, threshold = self.crossing
+        if holds is not true_when_many:
+            return None  # it only falls by itself
+        factor = 1 if self.divisor is None else account_value(moment.profile, self.divisor, moment.now)[0]
+        if not is_number(factor) or factor <= 0:
+            return super().until(moment, holds)
+        first = (moment.now - self.far) // self.step
+        lasts = sorted(
+            state[0][-1] for state in self.state(moment).values() if state[0] and state[0][-1] >= first
+        )
+        for place, last in enumerate(lasts):
+            left = (len(lasts) - place - 1) / factor
+            if left < threshold if strict else left <= threshold:
+                leaves: Instant = (last + 1) * self.step + self.far
+                return leaves
+        return None
 
     def number(self, moment: Moment) -> Any:
         if self.far is None:

@@ -130,18 +130,21 @@ def list_tasks(
     status: str | None = None,
     breached: bool | None = None,
     due_before: Instant | None = None,
+    due_after: Instant | None = None,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page:
     """Tasks, what breaches next first; waiting and closed ones at the end. Raises BadCursor.
 
-    `owner` "" asks for those nobody owns: the queue. `due_before` means the deadline that counts now.
+    `owner` "" asks for those nobody owns: the queue. `due_before` and `due_after` mean the deadline that counts now.
     """
     query = _where(sa.select(tasks.c.value), tasks, account=account, status=status, breached=breached)
     if owner is not None:
         query = query.where(tasks.c.owner == owner if owner else tasks.c.owner.is_(None))
     if due_before is not None:
         query = query.where(due_before > DEADLINE, tasks.c.status != "closed")
+    if due_after is not None:
+        query = query.where(due_after <= DEADLINE, tasks.c.status != "closed")
 
     def shape(rows: Sequence[sa.Row[Any]]) -> list[dict[str, Any]]:
         return [task_of(row.value).as_json() for row in rows]

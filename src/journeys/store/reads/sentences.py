@@ -41,6 +41,8 @@ def stopped_by(decision: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def evidence_line(evidence: Mapping[str, Any]) -> str:
     """One piece of evidence in words: what was watched, what was seen, what was asked for."""
+    if evidence.keys() == {"date", "before_days"}:
+        return f"{evidence['before_days']} days before {str(evidence['date'])[:10]}"
     condition = evidence.get("condition")
     if not isinstance(condition, Mapping) or not condition:
         return ", ".join(f"{words(name)} {shown(value)}" for name, value in evidence.items())
