@@ -18,7 +18,9 @@ DEFAULT_TOPICS = [
 class Settings(BaseSettings):
     """Everything an operator can set. Each field's description is its documentation."""
 
-    model_config = SettingsConfigDict(env_prefix="JOURNEYS_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="JOURNEYS_", env_file=".env", extra="ignore", env_ignore_empty=True
+    )
 
     database_url: str = Field(
         "sqlite:///journeys.db", description="SQLAlchemy URL; SQLite is the embedded database"

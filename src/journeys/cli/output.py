@@ -31,6 +31,16 @@ def say(value: Any, human: Callable[[], None] | str | None = None) -> None:
         out.print(human if human is not None else value, highlight=False, markup=False)
 
 
+def lines(*told: object) -> Callable[[], None]:
+    """Prints these, a line each, as they are."""
+
+    def show() -> None:
+        for line in told:
+            out.print(str(line), markup=False, highlight=False)
+
+    return show
+
+
 def fail(message: str, code: int = 1) -> NoReturn:
     """One line on standard error, and a status that is not zero."""
     err.print(f"journeys: {' '.join(str(message).split())}", highlight=False, markup=False, soft_wrap=True)

@@ -82,9 +82,9 @@ def _overview(routes: APIRouter, console: Console) -> None:
         now = console.clock()
         with console.database.read() as connection:
             counts = overview.overview(connection, now)
-            tasks = reach.list_tasks(connection, limit=ON_OVERVIEW)["items"]
-            tasks = [task for task in tasks if task["status"] != "closed"]
-            decisions = why.decisions(connection, limit=ON_OVERVIEW)["items"]
+            tasks = _next_tasks(connection, now)
+            decisions = [one for one in why.decisions(connection)["items"] if one["reason"] != "already_live"]
+            decisions = decisions[:ON_OVERVIEW]
             known = {
                 "counts": counts,
                 "signals": views.open_signals(counts["open_signals"]),
@@ -96,6 +96,13 @@ def _overview(routes: APIRouter, console: Console) -> None:
                 "activity": overview.activity(connection, now, SPARK_DAYS),
             }
         return console.furniture.page("overview", {"here": "overview", **known})
+
+
+def _next_tasks(connection: Any, now: Instant) -> list[dict[str, Any]]:
+    """What breaches next; where nothing is ahead, what is overdue the longest."""
+    ahead = reach.list_tasks(connection, due_after=now, limit=ON_OVERVIEW)["items"]
+    overdue = reach.list_tasks(connection, due_before=now, limit=ON_OVERVIEW)["items"]
+    return ahead or overdue
 
 
 def _accounts(routes: APIRouter, console: Console) -> None:
@@ -151,7 +158,7 @@ def _story(connection: Any, account: dict[str, Any], page: Page, now: Instant) -
         "facts": first,
         "more_facts": rest,
         "people": views.people(account["contacts"]),
-        "coming": coming.coming(connection, key, now),
+        "coming": views.ahead(coming.coming(connection, key, now), account["attributes"], now),
         "live": reach.list_journeys(connection, account=key, status="active", limit=20)["items"],
         "tasks": views.with_deadlines([task for task in tasks if task["status"] != "closed"], now),
         "activity": overview.activity(connection, now, SPARK_DAYS, key),

@@ -34,6 +34,6 @@ def share(part: int, whole: int) -> Markup:
     width = round(100 * part / whole, 1) if whole else 0
     svg = Markup(
         '<svg class="share" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">'
-        '<rect class="all" width="100" height="6" rx="3"/><rect width="{}" height="6" rx="3"/></svg>'
+        '<rect class="all" width="100" height="6"/><rect width="{}" height="6"/></svg>'
     )
     return svg.format(max(width, 1) if part else 0)

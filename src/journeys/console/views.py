@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from journeys.store.reads.page import Page
-from signals.instant import DAY, Instant, parse_instant, to_datetime
+from signals.conditions.operators import as_instant
+from signals.instant import DAY, Instant, iso, parse_instant, to_datetime
 
 FACTS = ("plan", "mrr", "seats", "renews_at", "status", "payment_status", "tier", "industry", "country")
 """What of an account's attributes is shown first."""
@@ -53,6 +54,19 @@ def facts(attributes: Mapping[str, Any]) -> tuple[list[tuple[str, Any]], list[tu
         (name, value) for name, value in attributes.items() if name not in FACTS and name not in _HIDDEN
     )
     return first, rest
+
+
+_DATES = (("renews_at", "The contract renews"), ("next_charge_at", "The next charge"))
+
+
+def ahead(timers: list[dict[str, Any]], attributes: Mapping[str, Any], now: Instant) -> list[dict[str, Any]]:
+    """What happens next at an account: its timers and the dates that matter, the soonest first."""
+    found = list(timers)
+    for name, title in _DATES:
+        at = as_instant(attributes[name]) if isinstance(attributes.get(name), str) else None
+        if at is not None and at > now:
+            found.append({"at": iso(at), "kind": "date", "title": title, "refs": {}})
+    return sorted(found, key=lambda one: parse_instant(one["at"]))
 
 
 def people(contacts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

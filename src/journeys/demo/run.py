@@ -14,7 +14,7 @@ from journeys.demo.base import OPENING, CustomerBase, team
 from journeys.shipped import shipped
 from journeys.simulate import Simulation
 from journeys.store.tables import decisions, events, journeys, messages, tasks
-from signals.instant import DAY, Instant
+from signals.instant import DAY, Instant, iso
 
 CHUNK = 5_000
 
@@ -117,3 +117,42 @@ def tables(parts: Parts, now: Instant) -> dict[str, tuple[list[str], list[list[A
         ),
         "Tasks": (["type", "SLA", "n"], _grouped(parts, tasks.c.type, by_sla)),
     }
+
+
+def story_of(parts: Parts, base: CustomerBase) -> list[str]:
+    """One account on whose behalf mail was sent: what was planted, what was seen, what was done, and why."""
+    wanted = (
+        sa.select(messages.c.account, messages.c.id, messages.c.journey)
+        .where(messages.c.status == "sent", messages.c.play.like("rescue%"))
+        .order_by(messages.c.sent_at.desc())
+        .limit(1)
+    )
+    any_sent = (
+        sa.select(messages.c.account, messages.c.id, messages.c.journey)
+        .where(messages.c.status == "sent")
+        .limit(1)
+    )
+    with parts.database.read() as connection:
+        row = connection.execute(wanted).first() or connection.execute(any_sent).first()
+        if row is None:
+            return ["no mail was sent"]
+        journey = connection.execute(sa.select(journeys).where(journeys.c.id == row.journey)).one()
+        about = sa.and_(events.c.account == row.account, events.c.time <= journey.started_at)
+        before = connection.execute(
+            sa.select(events).where(about).order_by(events.c.time.desc()).limit(3)
+        ).all()
+        mails = connection.execute(
+            sa.select(messages).where(messages.c.journey == row.journey).order_by(messages.c.due_at)
+        ).all()
+    planted = ", ".join(sorted(base.stories[row.account].kinds)) if row.account in base.stories else "nothing"
+    lines = [f"{row.account}: planted were {planted}"]
+    lines += [f"{iso(event.time)}  event    {event.type}" for event in reversed(before)]
+    lines.append(f"{iso(journey.started_at)}  journey  {journey.play} starts")
+    for mail in mails:
+        when = iso(mail.sent_at or mail.due_at)
+        lines.append(
+            f"{when}  message  {mail.status}: {mail.content!r} to {mail.contact} ({mail.role}): {mail.subject}"
+        )
+    end = f"{journey.status}{f', {journey.reason}' if journey.reason else ''}"
+    lines.append(f"{iso(journey.ended_at) if journey.ended_at else 'now':20}  journey  {end}")
+    return lines

@@ -69,6 +69,11 @@ class EmbeddedLog:
                 connection.execute(moved.values(next_offset=heads[partition]))
         return Appended(outcomes)
 
+    def unread(self) -> int:
+        """How many records are waiting to be folded."""
+        with self._database.read() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(log)).scalar_one())
+
     def _lock_heads(self, connection: sa.Connection) -> dict[int, int]:
         """The next offsets, locked until the transaction ends: offsets are dense and in the order of commits."""
         heads = dict(

@@ -47,11 +47,12 @@ def evidence_line(evidence: Mapping[str, Any]) -> str:
     if not isinstance(condition, Mapping) or not condition:
         return ", ".join(f"{words(name)} {shown(value)}" for name, value in evidence.items())
     atom = next((name for name in _ATOMS if name in condition), next(iter(condition)))
+    show = _as_share if atom == "change" else shown
     about = shown(condition[atom])
     lead = about if atom in ("attribute", "count") else f"{words(atom)} {about}"
-    asked = ", ".join(_asked(name, condition[name]) for name in sorted(condition) if name != atom)
+    asked = ", ".join(_asked(name, condition[name], show) for name in sorted(condition) if name != atom)
     negated = "not " if evidence.get("negated") else ""
-    seen = f": {shown(evidence.get('saw'))}" if evidence.get("saw") is not None else ""
+    seen = f": {show(evidence.get('saw'))}" if evidence.get("saw") is not None else ""
     return f"{negated}{lead}{seen}" + (f" ({asked})" if asked else "")
 
 
@@ -75,9 +76,15 @@ _ATOMS = (
 _SIGNS = {"gte": "≥", "gt": ">", "lte": "≤", "lt": "<"}
 
 
-def _asked(name: str, value: Any) -> str:
+def _asked(name: str, value: Any, show: Callable[[Any], str]) -> str:
     """One word of a condition: `gte 3` as ≥ 3, `vacant: true` as vacant."""
-    return words(name) if value is True else f"{_SIGNS.get(name, words(name))} {shown(value)}"
+    return words(name) if value is True else f"{_SIGNS.get(name, words(name))} {show(value)}"
+
+
+def _as_share(value: Any) -> str:
+    """A change of −0.5333 as −53 %; other data as it is."""
+    is_share = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{value:+.0%}".replace("-", "−") if is_share else shown(value)
 
 
 def shown(value: Any) -> str:

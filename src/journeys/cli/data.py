@@ -1,0 +1,133 @@
+"""Data in and answers out: `events import`, `explain`, `dead`."""
+
+import base64
+from pathlib import Path
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+import typer
+
+from journeys.bootstrap import Parts
+from journeys.cli.common import Json, app, parts
+from journeys.cli.output import bar, err, fail, lines, out, say, table
+from journeys.importer import Imported, Importer, total_refused
+from journeys.store.log import LogFeed
+from journeys.store.reads.overview import dead as dead_letters
+from journeys.store.reads.why import explain as explained
+from journeys.store.tables import dead_letters as letters
+from journeys.worker import Worker
+from signals.instant import iso, parse_instant
+
+events = typer.Typer(no_args_is_help=True, help="Events.")
+dead = typer.Typer(no_args_is_help=True, help="Dead letters.")
+app.add_typer(events, name="events")
+app.add_typer(dead, name="dead")
+
+
+@events.command("import")
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(help="JSON lines or CSV, also gzip.", exists=True, dir_okay=False)
+    ],
+    mapping: Annotated[
+        Path | None, typer.Option("--map", help="A mapping file for rows.", exists=True)
+    ] = None,
+    format: Annotated[str, typer.Option(help="cloudevents, or csv/json with --map.")] = "cloudevents",  # noqa: A002
+    current: Annotated[
+        bool, typer.Option(help="React to it as if it happened now; default: history, silent.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Bring files into the log and fold them: with a progress bar, resumable, counting nothing twice."""
+    if format not in ("cloudevents", "csv", "json"):
+        fail(f"--format {format}: read are cloudevents, and csv or json rows with --map")
+    if format != "cloudevents" and mapping is None:
+        fail(f"--format {format} needs --map: which column is the account, the time, the type?")
+    with parts() as made:
+        results = [_import(made, file, mapping, history=not current) for file in files]
+        folded = _fold(made)
+    body = {"files": [_told(result) for result in results], "folded": folded}
+    say(body, lambda: _show(results, folded))
+
+
+def _told(result: Imported) -> dict[str, Any]:
+    return {name: getattr(result, name) for name in Imported.__struct_fields__}
+
+
+def _import(made: Parts, file: Path, mapping: Path | None, history: bool) -> Imported:
+    importer = Importer(made.database, made.log, made.now, history)
+    with bar(file.name, None) as moved:
+        return importer.run(file, mapping, moved)
+
+
+def _fold(made: Parts) -> int:
+    """Fold what lies in the embedded log; with Kafka or a server running, workers do."""
+    feed = LogFeed(made.database, made.settings.log_partitions)
+    worker = Worker(feed, made.service, made.now, batch=made.settings.batch_size)
+    waiting = made.log.unread()
+    done = 0
+    with bar("folding", waiting) as moved:
+        while taken := worker.once():
+            done += taken
+            moved(done)
+    return done
+
+
+def _show(results: list[Imported], folded: int) -> None:
+    rows = [[r.file, r.rows, r.accepted, r.duplicates, sum(r.refused.values())] for r in results]
+    table("Imported", ["file", "rows", "new events", "known before", "refused"], rows)
+    refused = total_refused(results)
+    if refused:
+        firsts = {reason: text for r in results for reason, text in r.first_refusals.items()}
+        table(
+            "Refused",
+            ["reason", "n", "the first"],
+            [[reason, n, firsts[reason]] for reason, n in refused.items()],
+        )
+    err.print(f"{folded:,} events folded", highlight=False)
+
+
+@app.command()
+def explain(
+    account: str,
+    play: Annotated[str | None, typer.Option(help="Only this play.")] = None,
+    contact: Annotated[str | None, typer.Option(help="Only this person.")] = None,
+    at: Annotated[str | None, typer.Option(help="Up to this instant.")] = None,
+    json: Json = False,
+) -> None:
+    """Why it did or did not happen: the decisions about an account, in words."""
+    with parts() as made, made.database.read() as connection:
+        until = None if at is None else parse_instant(at)
+        told = explained(connection, account, play=play, contact=contact, at=until)
+    say(told, lambda: _show_explained(told))
+
+
+def _show_explained(told: dict[str, Any]) -> None:
+    for line in told["decisions"]:
+        out.print(f"{line['at']}  {line['sentence']}", markup=False, highlight=False)
+    if not told["decisions"]:
+        out.print(told["summary"], markup=False, highlight=False)
+
+
+@dead.command("list")
+def dead_list(limit: int = 50, json: Json = False) -> None:
+    """What could not be taken, newest first."""
+    with parts() as made, made.database.read() as connection:
+        page = dead_letters(connection, limit=limit)
+    rows = [[letter["id"][:12], letter["at"], letter["reason"], letter["detail"]] for letter in page["items"]]
+    say(page, lambda: table("Dead letters", ["id", "at", "reason", "detail"], rows))
+
+
+@dead.command("show")
+def dead_show(letter: str, json: Json = False) -> None:
+    """One dead letter with its bytes (base64)."""
+    with parts() as made, made.database.read() as connection:
+        row = connection.execute(sa.select(letters).where(letters.c.id.startswith(letter))).first()
+    if row is None:
+        fail(f"there is no dead letter {letter!r}")
+    shown = {**row._mapping, "at": iso(row.at)}
+    shown |= {
+        name: None if row._mapping[name] is None else base64.b64encode(row._mapping[name]).decode()
+        for name in ("value", "record_key")
+    }
+    say(shown, lines(*(f"{name:<12} {value}" for name, value in shown.items())))

@@ -1,0 +1,193 @@
+"""Definitions as files, and scenarios: `apply`, `diff`, `lint`, `pull`, `test`."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from channels.render import Renderer
+from journeys.assets import asset
+from journeys.cli.common import Json, app, parts
+from journeys.cli.output import fail, lines, out, say, table
+from journeys.definitions import Draft, Fault, Refused, read_folder
+from journeys.definitions import lint as lint_drafts
+from journeys.scenarios.play import CannotDo, Result, play
+from journeys.scenarios.story import StoryRefused, read_stories
+from signals.conditions import ConditionRefused
+
+Folder = Annotated[
+    Path, typer.Argument(help="A folder laid out as in definitions.md.", exists=True, file_okay=False)
+]
+
+
+def _read(folder: Path) -> list[Draft]:
+    try:
+        return read_folder(folder)
+    except Refused as refused:
+        _show_faults(refused.faults)
+        raise typer.Exit(1) from refused
+
+
+def _show_faults(faults: list[Fault]) -> None:
+    say(
+        [
+            {"kind": f.kind, "key": f.key, "pointer": f.pointer, "detail": f.detail, "file": f.file}
+            for f in faults
+        ],
+        lines(*faults),
+    )
+
+
+@app.command()
+def lint(folder: Folder, json: Json = False) -> None:
+    """Check definitions: what would be refused or fail later, each with its place."""
+    faults = lint_drafts(_read(folder), Renderer.from_dir(asset("templates")))
+    if faults:
+        _show_faults(faults)
+        raise typer.Exit(1)
+    say([], "nothing to mend")
+
+
+@app.command()
+def apply(
+    folder: Folder,
+    activate: Annotated[bool, typer.Option(help="Make them live after all checks.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only say what would change.")] = False,
+    json: Json = False,
+) -> None:
+    """Bring definitions of a folder into the database: new versions where they differ."""
+    drafts = _read(folder)
+    with parts() as made:
+        changes = _changes(made.library.list, drafts)
+        if not dry_run:
+            try:
+                if activate:
+                    made.activate(drafts)
+                else:
+                    made.library.put(drafts, made.now())
+            except Refused as refused:
+                _show_faults(refused.faults)
+                raise typer.Exit(1) from refused
+    verb = "would change" if dry_run else "activated" if activate else "kept as drafts"
+    say(changes, lambda: _show_changes(changes, verb))
+
+
+@app.command()
+def diff(folder: Folder, json: Json = False) -> None:
+    """What `apply` would change."""
+    drafts = _read(folder)
+    with parts() as made:
+        changes = _changes(made.library.list, drafts)
+    say(changes, lambda: _show_changes(changes, "would change"))
+    if changes:
+        raise typer.Exit(1)
+
+
+def _changes(listed: Any, drafts: list[Draft]) -> list[dict[str, Any]]:
+    known = {(kind, row["key"]): row for kind in {d.kind for d in drafts} for row in listed(kind)}
+    found = []
+    for draft in drafts:
+        row = known.get((draft.kind, draft.key))
+        if row is None or row["hash"] != draft.hash:
+            change = "new" if row is None else f"version {row['version'] + 1}"
+            found.append({"kind": draft.kind, "key": draft.key, "change": change, "file": draft.file})
+    return found
+
+
+def _show_changes(changes: list[dict[str, Any]], verb: str) -> None:
+    if not changes:
+        out.print("nothing differs")
+        return
+    table(verb, ["kind", "key", "change"], [[c["kind"], c["key"], c["change"]] for c in changes])
+
+
+@app.command()
+def pull(folder: Annotated[Path, typer.Argument(help="Where to write.")], json: Json = False) -> None:
+    """Write the live definitions to a folder, laid out as `apply` reads them."""
+    with parts() as made:
+        drafts = [draft for draft in made.library.live() if draft.status != "retired"]
+    written = [str(_write(folder, draft)) for draft in drafts]
+    say(written, f"{len(written)} definitions in {folder}")
+
+
+def _write(folder: Path, draft: Draft) -> Path:
+    if draft.kind in ("content", "blocks"):
+        head = {name: value for name, value in draft.body.items() if name != "body"}
+        path = folder / draft.kind / f"{draft.key.replace('@', '.')}.md"
+        text = f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n{draft.body.get('body', '')}\n"
+    elif draft.kind in ("stages", "policies"):
+        path, body = folder / f"{draft.kind}.yaml", draft.body
+        text = yaml.safe_dump(body.get("stages", body), sort_keys=False, allow_unicode=True)
+    elif draft.kind == "milestones":
+        path = folder / "milestones.yaml"
+        before = path.read_text("utf-8") if path.exists() else ""
+        text = before + yaml.safe_dump([draft.body], sort_keys=False, allow_unicode=True)
+    else:
+        path = folder / draft.kind / f"{draft.key}.yaml"
+        text = yaml.safe_dump(draft.body, sort_keys=False, allow_unicode=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path
+
+
+@app.command("test")
+def run_scenarios(
+    paths: Annotated[list[Path], typer.Argument(help="Scenario files or folders of them.", exists=True)],
+    json: Json = False,
+) -> None:
+    """Run scenarios by the live code on a virtual clock; exit 1 on a failed expectation."""
+    began = time.perf_counter()
+    results, broken = _play_all(_files(paths))
+    failed = [result for result in results if result.mismatches]
+    told = [
+        {
+            "scenario": r.story.scenario,
+            "passed": not r.mismatches,
+            "mismatches": [m._asdict() for m in r.mismatches],
+        }
+        for r in results
+    ]
+    say(
+        {"results": told, "broken": broken},
+        lambda: _show_results(results, broken, time.perf_counter() - began),
+    )
+    if failed or broken:
+        raise typer.Exit(1)
+    if not results:
+        fail("there is no scenario in these files")
+
+
+def _files(paths: list[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        found += sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")]) if path.is_dir() else [path]
+    return found
+
+
+def _play_all(files: list[Path]) -> tuple[list[Result], list[str]]:
+    results, broken = [], []
+    for file in files:
+        try:
+            results += [play(story, file.parent) for story in read_stories(file)]
+        except (StoryRefused, CannotDo, Refused, ConditionRefused) as error:
+            broken.append(f"{file}: {error}" if str(file) not in str(error) else str(error))
+    return results, broken
+
+
+def _show_results(results: list[Result], broken: list[str], seconds: float) -> None:
+    for result in results:
+        out.print(
+            f"{'✓' if not result.mismatches else '✗'} {result.story.scenario}", markup=False, highlight=False
+        )
+        for mismatch in result.mismatches:
+            out.print(
+                "\n".join(f"    {line}" for line in str(mismatch).splitlines()), markup=False, highlight=False
+            )
+    for line in broken:
+        out.print(f"✗ {line}", markup=False, highlight=False)
+    failed = sum(bool(result.mismatches) for result in results) + len(broken)
+    out.print(
+        f"\n{len(results) + len(broken) - failed} passed, {failed} failed in {seconds:.1f} s", highlight=False
+    )
