@@ -274,6 +274,13 @@ def test_a_share_is_drawn_even_where_it_is_small(part: int, whole: int, width: s
     assert f'<rect width="{width}"' in share(part, whole)
 
 
+def test_dates_that_matter_stand_among_the_timers_that_ring_next() -> None:
+    timer = {"at": "2026-04-01T00:00:00Z", "kind": "task", "title": "Call", "refs": {}}
+    known = {"renews_at": "2026-03-20", "next_charge_at": "2026-03-01T00:00:00Z", "plan": "pro"}
+    assert [one["title"] for one in views.ahead([timer], known, NOW)] == ["The contract renews", "Call"]
+    assert views.ahead([], {"renews_at": "soon", "next_charge_at": 7}, NOW) == []
+
+
 def test_days_with_nothing_but_the_everyday_share_a_block() -> None:
     def row(at: str, **refs: Any) -> dict[str, Any]:
         return {"at": at, "kind": "event", "refs": refs}

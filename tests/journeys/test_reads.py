@@ -220,6 +220,8 @@ def test_tasks_are_found_by_owner_queue_deadline_and_breach(connection: sa.Conne
     assert reach.list_tasks(connection, breached=True)["items"] == []
     assert reach.list_tasks(connection, due_before=MONDAY)["items"] == []
     assert len(reach.list_tasks(connection, due_before=MONDAY + 30 * DAY)["items"]) == 2
+    assert len(reach.list_tasks(connection, due_after=MONDAY)["items"]) == 2
+    assert reach.list_tasks(connection, due_after=MONDAY + 30 * DAY)["items"] == []
     assert reach.task_owners(connection) == ["nadia.brandt"]
     one = reach.list_tasks(connection, account=ACME)["items"][0]
     assert one["title"] == "Call Acme Works about their tickets"
@@ -432,6 +434,13 @@ def test_a_decision_is_said_in_one_sentence(decision: dict[str, Any], said: str)
             "support.ticket_opened: 4 (≥ 3, in 1w)",
         ),
         (
+            {
+                "condition": {"lte": -0.5, "in": "2w", "against": "8w", "change": ["product.login"]},
+                "saw": -0.5333,
+            },
+            "change product.login: −53% (against 8w, in 2w, ≤ −50%)",
+        ),
+        (
             {"condition": {"attribute": "account.plan", "is": "pro"}, "saw": "free", "negated": True},
             "not account.plan: free (is pro)",
         ),
@@ -439,7 +448,7 @@ def test_a_decision_is_said_in_one_sentence(decision: dict[str, Any], said: str)
             {"condition": {"role": "champion", "vacant": True}, "saw": "nobody"},
             "role champion: nobody (vacant)",
         ),
-        ({"date": "2026-12-01T00:00:00Z", "before_days": 90}, "date 2026-12-01T00:00:00Z, before days 90"),
+        ({"date": "2026-12-01T00:00:00Z", "before_days": 90}, "90 days before 2026-12-01"),
     ],
 )
 def test_evidence_is_said_in_one_line(evidence: dict[str, Any], said: str) -> None:

@@ -6,6 +6,9 @@ document.addEventListener("keydown", (event) => {
   document.getElementById("find").focus();
 });
 
+// On a narrow screen the navigation scrolls: show where we are.
+document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // The exact time on hover also in the reader's own zone.
 for (const time of document.querySelectorAll("time[datetime]")) {
   const local = new Date(time.dateTime);
