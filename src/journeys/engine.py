@@ -130,6 +130,8 @@ def check_ends(run: Run) -> None:
     """Goal, then exit, of every live journey: at every event and every `until`."""
     for journey in list(run.state.journeys):
         play = run.playbook.version(journey.play, journey.version)
+        if play.paused:
+            continue  # live journeys stand still
         if _goal_met(run, journey, play):
             run.finish(journey, JourneyStatus.COMPLETED, "goal")
         elif play.exit is not None and play.exit.test(run.moment(journey))[0]:
@@ -250,7 +252,7 @@ def advance(run: Run, journey: Journey) -> Journey:
     play = run.playbook.version(journey.play, journey.version)
     if play.paused:
         return run.put(msgspec.structs.replace(journey, wakes_at=None))
-    for _ in range(LONGEST_RUN):
+    for _ in range(LONGEST_RUN + 1):
         if journey.step is None:
             if not journey.pending:
                 return run.finish(journey, JourneyStatus.COMPLETED, None)
@@ -258,10 +260,11 @@ def advance(run: Run, journey: Journey) -> Journey:
         op = play.program.ops[journey.step]
         if op.kind == "message" and journey.pending:
             break
-        moved = _STEPS[op.kind](run, journey, op, play)
-        if moved is None:
-            break
+        moved: Journey = _STEPS[op.kind](run, journey, op, play)
+        waits = moved.step == journey.step and moved.waiting_since is not None
         journey = moved
+        if waits:
+            break
     else:
         return run.finish(journey, JourneyStatus.FAILED, "loop")
     return run.put(msgspec.structs.replace(journey, wakes_at=_wakes_at(run, journey, play)))
@@ -275,7 +278,8 @@ def _wakes_at(run: Run, journey: Journey, play: CompiledPlay) -> Instant | None:
             wakes = soonest(wakes, node.test(moment)[1])
     op = play.program.ops.get(journey.step) if journey.step else None
     if op is not None and isinstance(op.body, WaitStep) and journey.waiting_since is not None:
-        wakes = soonest(wakes, _deadline(run, journey, op.body))
+        deadline = _deadline(run, journey, op.body)
+        wakes = soonest(wakes, deadline if deadline is not None and deadline > run.now else None)
         if op.until is not None:
             wakes = soonest(wakes, op.until.test(moment)[1])
     return None if wakes is None else max(wakes, run.now + 1)
@@ -431,19 +435,18 @@ def _deadline(run: Run, journey: Journey, body: WaitStep) -> Instant | None:
     return None if instant is None else instant + body.offset
 
 
-def _wait_step(run: Run, journey: Journey, op: Op, play: CompiledPlay) -> Journey | None:
+def _wait_step(run: Run, journey: Journey, op: Op, play: CompiledPlay) -> Journey:
+    """On, or the same step with `waiting_since` set: it waits."""
     body: WaitStep = op.body
     if journey.waiting_since is None:
-        journey = run.put(msgspec.structs.replace(journey, waiting_since=run.now))
+        journey = msgspec.structs.replace(journey, waiting_since=run.now)
     until: Node | None = op.until
     holds = False if until is None else until.test(run.moment(journey))[0]
     if holds:
         return _to(journey, op.next)
     deadline = _deadline(run, journey, body)
-    if deadline is not None and run.now < deadline:
-        return None
-    if holds is None:
-        return None  # while its condition is unknown it waits on
+    if (deadline is not None and run.now < deadline) or holds is None:
+        return journey  # while its condition is unknown it waits on
     return _to(journey, (op.else_ or op.next) if until is not None else op.next)
 
 
@@ -457,7 +460,7 @@ def _branch_step(run: Run, journey: Journey, op: Op, play: CompiledPlay) -> Jour
 def _split_step(run: Run, journey: Journey, op: Op, play: CompiledPlay) -> Journey:
     body: SplitStep = op.body
     if share(f"{body.key}/control", journey.account) < body.control:
-        return _to(journey, op.next, arm="control")
+        return _to(journey, op.next, arm=journey.arm if journey.withheld else "control")
     place = share(body.key, journey.account) / 100 * sum(arm.weight for arm in body.arms)
     reached = list(accumulate(arm.weight for arm in body.arms))
     chosen = min(bisect_right(reached, place), len(reached) - 1)

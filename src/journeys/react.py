@@ -91,7 +91,7 @@ def react(
             return reaction
     for _ in range(SETTLING_ROUNDS):
         run.profile = state.profile = profile
-        sight = watch(profile, playbook.watched, now, touched, silent or too_old)
+        sight = watch(profile, playbook.watched, now, touched, silent, too_old)
         reaction.edges += sight.edges
         reaction.events += sight.events
         check_ends(run)
@@ -173,6 +173,8 @@ def _note(run: Run, stimulus: Settled | Exit) -> bool:
         return False
     if isinstance(stimulus, Exit):
         run.finish(journey, JourneyStatus.EXITED, stimulus.reason)
+        if stimulus.reason == "play_stopped":
+            run.close_tasks.append(journey.id)  # semantics §5: stopping by abort closes them with it
     else:
         pending = [message for message in journey.pending if message not in stimulus.messages]
         run.put(msgspec.structs.replace(journey, pending=pending))
@@ -189,7 +191,7 @@ def _candidates(
             continue
         plays = _plays_of(playbook, edge)
         cause = _cause(event or _told_of(edge, told), edge)
-        found += [Candidate(play, cause, edge.severity, too_old) for play in plays]
+        found += [Candidate(play, cause, edge.severity, edge.silent) for play in plays]
     for happened in [*([event] if event is not None else []), *told]:
         found += [
             Candidate(play, _as_cause(happened), None, too_old)

@@ -7,7 +7,7 @@ from journeys.service import Service, next_sla
 from journeys.store.database import Database
 from journeys.store.log import LogFeed
 from journeys.store.sending import next_message_due
-from signals.instant import Instant
+from signals.instant import Instant, iso
 
 SMALLEST, LARGEST = 16, 2_000
 """Bounds on how many records are tried at once: it grows while nothing is emitted and shrinks where much is."""
@@ -29,18 +29,20 @@ class Simulation:
         while True:
             waiting = self._next_outside()
             if waiting is not None and waiting <= self.now:
-                self._reach_out()
-                if self._next_outside() == waiting:  # nothing more can go at this instant
-                    waiting = None
-            horizon = until if waiting is None else min(until, max(waiting, self.now))
+                self._reach_out(waiting)
+                continue
+            horizon = until if waiting is None else min(until, waiting)
             used, emitted, reached = self._step(horizon)
             self.now = max(self.now, reached)
             if progress is not None:
                 progress(used, self.now)
-            if not emitted and not used and self.now >= horizon:
-                if horizon >= until and not self._due_outside(until):
-                    return
-                self._reach_out()
+            idle = not emitted and not used and self.now >= horizon
+            if idle and self.now >= until and not self._due_now():
+                return
+
+    def _due_now(self) -> bool:
+        waiting = self._next_outside()
+        return waiting is not None and waiting <= self.now
 
     def _step(self, horizon: Instant) -> tuple[int, bool, Instant]:
         records = self._feed.poll(self._limit, 0)
@@ -64,10 +66,9 @@ class Simulation:
             instants = [next_message_due(connection), next_sla(connection)]
         return min((instant for instant in instants if instant is not None), default=None)
 
-    def _due_outside(self, until: Instant) -> bool:
-        waiting = self._next_outside()
-        return waiting is not None and self.now < waiting <= until
-
-    def _reach_out(self) -> None:
+    def _reach_out(self, waiting: Instant) -> None:
+        """Send and escalate all that is due at this instant."""
         self._dispatcher.run(self.now)
         self._service.sweep_tasks(self.now)
+        if self._next_outside() == waiting:
+            raise RuntimeError(f"something due at {iso(waiting)} is neither sent, held nor settled")

@@ -14,9 +14,7 @@ from signals.measures import compile_where, type_matches
 
 
 def _re_entry(value: Any) -> Any:
-    if value in ("never", "always") or isinstance(value, int):
-        return value
-    return parse_duration(value)
+    return value if value in ("never", "always") else parse_duration(value)
 
 
 class Play(Definition):

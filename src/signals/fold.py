@@ -338,7 +338,7 @@ def _tagged(profile: Profile, event: Event, touched: set[str]) -> None:
     profile.given_tags = {tag: said.at for tag, said in words.items() if said.value}
     removed = {tag for tag, said in words.items() if not said.value}
     profile.tags = sorted({*profile.tags, *profile.given_tags} - (removed - profile.segments.keys()))
-    touched.add("tags")
+    touched.update(f"tag:{tag}" for tag in words)
 
 
 EFFECTS: dict[str, Effect] = {

@@ -6,7 +6,7 @@ changed, when an event is folded in. Every state depends only on the set of even
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -78,8 +78,8 @@ class Measure:
         return [self.kind, sorted(self.types), self._where_spec, self.keyed]
 
     def named(self) -> "Measure":
-        """The measure with its id set from its spec."""
-        canonical = orjson.dumps(self.spec(), option=orjson.OPT_SORT_KEYS)
+        """The measure with its id set from its spec and how far it looks back: one that must remember more is another."""
+        canonical = orjson.dumps([*self.spec(), self.keep], option=orjson.OPT_SORT_KEYS)
         self.id = int.from_bytes(blake2b(canonical, digest_size=4).digest())
         return self
 
@@ -274,3 +274,16 @@ class Latest(Measure):
         if old is not None and old[:3] >= rank:
             return old
         return [*rank, self._like is None or self._like(event)]
+
+
+def shared(asked: Iterable[Measure]) -> dict[int, Measure]:
+    """What these users of measures ask for, each kept once: those of one spec look back as far as the farthest."""
+    alike: dict[bytes, list[Measure]] = {}
+    for measure in asked:
+        alike.setdefault(orjson.dumps(measure.spec(), option=orjson.OPT_SORT_KEYS), []).append(measure)
+    for group in alike.values():
+        for measure in group:
+            for other in group:
+                measure.look_back(other.keep)
+            measure.named()
+    return {group[0].id: group[0] for group in alike.values()}

@@ -11,7 +11,7 @@ from signals.conditions import Node
 from signals.conditions.node import soonest
 from signals.definitions import Milestone, Segment, Signal, Stage
 from signals.instant import Instant
-from signals.measures import Measure, type_matches
+from signals.measures import Measure, shared, type_matches
 from signals.profile import Profile
 from signals.watches import (
     OWN_SOURCE,
@@ -51,11 +51,8 @@ class Watched:
         ]
         watches += map(MilestoneWatch, milestones)
         watches += [StageWatch(stages)] if stages else []
-        self.measures: dict[int, Measure] = {}
-        for node in (*(node for watch in watches for node in watch.nodes), *also):
-            for measure in node.measures():
-                known = self.measures.setdefault(measure.id, measure)
-                known.look_back(measure.keep)
+        nodes = [*(node for watch in watches for node in watch.nodes), *also]
+        self.measures: dict[int, Measure] = shared(measure for node in nodes for measure in node.measures())
         self.watches = _ordered(watches, self.measures)
         self._readers: dict[str, list[int]] = {}
         for place, watch in enumerate(self.watches):
@@ -78,14 +75,20 @@ class Watched:
 
 
 def watch(
-    profile: Profile, watched: Watched, now: Instant, touched: set[str] | None, silent: bool = False
+    profile: Profile,
+    watched: Watched,
+    now: Instant,
+    touched: set[str] | None,
+    silent: bool = False,
+    late: bool = False,
 ) -> Sight:
     """Bring what the definitions make of the profile up to date, in place, until nothing changes.
 
     `touched` None looks at every definition (time passed) and finds the exact `look_at`; otherwise only the
-    readers of what was touched are evaluated and `look_at` can only come nearer: early, never late.
+    readers of what was touched are evaluated and `look_at` can only come nearer: early, never late. `silent` fires
+    nothing (history); `late` nothing but date edges (an event too old to act on).
     """
-    sight = Sight(profile, now, silent)
+    sight = Sight(profile, now, silent, late)
     places = list(range(len(watched.watches))) if touched is None else sorted(set(watched.readers(touched)))
     earliest = None if touched is None else profile.look_at
     heapify(places)
@@ -124,7 +127,7 @@ def _tokens_made(watch: Watch, measures: Iterable[Measure]) -> set[str]:
     """Everything others may read of a definition: its state, its tag, the events it writes."""
     made = {watch.token}
     if isinstance(watch, SegmentWatch):
-        made |= {"tags"} if watch.tag else set()
+        made |= {f"tag:{watch.key}"} if watch.tag else set()
         written = ["segment.entered", "segment.left"]
     else:
         written = [f"signal.{watch.key}"] if isinstance(watch, SignalWatch) else []

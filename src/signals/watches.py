@@ -36,7 +36,12 @@ class Watch:
 
     def __init__(self, key: str, token: str, nodes: Sequence[Node]) -> None:
         self.key, self.token, self.nodes = key, token, nodes
-        self.reads = {token for node in nodes for token in node.reads()}
+        self.also_reads: set[str] = set()
+
+    @property
+    def reads(self) -> set[str]:
+        """Tokens of what can change what this definition makes of a profile."""
+        return self.also_reads | {token for node in self.nodes for token in node.reads()}
 
     def settle(self, sight: "Sight") -> Instant | None:
         """Bring the profile's state for this definition up to date; answers when to look again."""
@@ -46,8 +51,10 @@ class Watch:
 class Sight:
     """One settling in progress: the profile being brought up to date, and the edges found so far."""
 
-    def __init__(self, profile: Profile, now: Instant, silent: bool) -> None:
-        self.profile, self.now, self.silent = profile, now, silent
+    def __init__(self, profile: Profile, now: Instant, silent: bool, late: bool = False) -> None:
+        """`late`: caused by an event too old to act on, which silences all but date edges (semantics §4)."""
+        self.profile, self.now, self.silent = profile, now, silent or late
+        self.history = silent
         self.moment = Moment(profile, now)
         self.edges: list[Edge] = []
         self.events: list[Event] = []
@@ -82,13 +89,15 @@ class SignalWatch(Watch):
         nodes = [node for node, _ in self.levels] + ([self.clear] if self.clear else [])
         super().__init__(definition.key, f"{self.kind}:{definition.key}", nodes)
         if definition.dates is not None:
-            self.reads.add(f"attribute:{definition.dates.attribute.split('.')[1]}")
+            self.also_reads.add(f"attribute:{definition.dates.attribute.split('.')[1]}")
 
     def settle(self, sight: Sight) -> Instant | None:
         state = sight.profile.signals.get(self.key) or SignalState()
         if self.definition.dates is not None:
             return self._settle_dates(sight, state, self.definition.dates.before)
         level, known_none, until = self._level(sight.moment)
+        if level < 0 and not state.open:
+            return until
         if self.clear is None:
             clears: bool | None = known_none
         else:
@@ -97,12 +106,10 @@ class SignalWatch(Watch):
         if state.open:
             if clears:
                 self._close(sight, state)
-            elif level > state.level:
+            elif level > state.level:  # worse than ever since it opened; falling changes nothing
                 self._fire(sight, state, level)
-            elif 0 <= level < state.level:
-                self._keep(sight, msgspec.structs.replace(state, level=level, severity=self.levels[level][1]))
             return until
-        if level < 0 or clears:
+        if clears:
             return until
         rested = None if state.last_fired is None else state.last_fired + self.definition.cooldown
         if rested is not None and sight.now < rested:
@@ -157,12 +164,13 @@ class SignalWatch(Watch):
             level=level,
             evidence=evidence,
         )
-        if not sight.silent:
+        silent = sight.history if self.definition.dates is not None else sight.silent
+        if not silent:
             opened.fired, opened.last_fired = state.fired + 1, sight.now
         self._keep(sight, opened)
-        change = "opened" if sight.silent else "fired"
+        change = "opened" if silent else "fired"
         sight.tell(
-            Edge(self.kind, self.key, change, sight.now, sight.silent, severity, evidence),
+            Edge(self.kind, self.key, change, sight.now, silent, severity, evidence),
             f"signal.{self.key}" if self.kind == "signal" else None,
             {"signal": self.key, "severity": severity, "evidence": evidence, **(detail or {})},
         )
@@ -219,7 +227,7 @@ class SegmentWatch(Watch):
                 {*sight.profile.tags, self.key} if change == "entered" else {*sight.profile.tags} - {self.key}
             )
             sight.profile.tags = sorted(tags | sight.profile.given_tags.keys())
-            sight.touched.add("tags")
+            sight.touched.add(f"tag:{self.key}")
         edge = Edge("segment", self.key, change, sight.now, sight.silent)
         sight.tell(edge, f"segment.{change}", {"segment": self.key})
 

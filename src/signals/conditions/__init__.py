@@ -25,7 +25,9 @@ _BUILDERS: dict[str, Callable[[dict[str, Any], Any], Node]] = {
     "stage": lambda source, atom: states.MemberNode(
         source, "stage", lambda profile: profile.stage == atom.stage
     ),
-    "tag": lambda source, atom: states.MemberNode(source, "tags", lambda profile: atom.tag in profile.tags),
+    "tag": lambda source, atom: states.MemberNode(
+        source, f"tag:{atom.tag}", lambda profile: atom.tag in profile.tags
+    ),
     "count": build.count_node,
     "sum": lambda source, atom: build.amount_node(source, atom, "sum"),
     "average": lambda source, atom: build.amount_node(source, atom, "average"),

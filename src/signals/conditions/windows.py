@@ -205,8 +205,9 @@ class DistinctNode(WindowNode):
         if self.crossing is None or self.far is None:
             return super().until(moment, holds)
         true_when_many, strict, threshold = self.crossing
+        moves = self._divisor_until(moment)
         if holds is not true_when_many:
-            return None  # it only falls by itself
+            return moves  # the number only falls by itself
         factor = 1 if self.divisor is None else account_value(moment.profile, self.divisor, moment.now)[0]
         if not is_number(factor) or factor <= 0:
             return super().until(moment, holds)
@@ -217,9 +218,8 @@ class DistinctNode(WindowNode):
         for place, last in enumerate(lasts):
             left = (len(lasts) - place - 1) / factor
             if left < threshold if strict else left <= threshold:
-                leaves: Instant = (last + 1) * self.step + self.far
-                return leaves
-        return None
+                return soonest((last + 1) * self.step + self.far, moves)
+        return moves
 
     def number(self, moment: Moment) -> Any:
         if self.far is None:
