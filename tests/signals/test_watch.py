@@ -312,7 +312,7 @@ def test_a_new_definition_counts_the_history_before_it() -> None:
     for each in history:
         acme.live(each)
     reaction = refill(
-        acme.state, history, playbook(signals=[signal("spike", when=TICKETS)]), after_start("2d")
+        acme.state, history, playbook(signals=[signal("spike", when=TICKETS)], stamp=1), after_start("2d")
     )
     assert reaction.state.profile.signals["spike"].open
     assert reaction.state.profile.look_at == after_start("7d") + HOUR
