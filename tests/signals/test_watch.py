@@ -81,16 +81,13 @@ LEVELS = [
 ]
 
 
-def test_rising_to_a_worse_level_fires_again_and_falling_does_not() -> None:
+def test_rising_to_a_worse_level_fires_again_and_falling_or_trembling_does_not() -> None:
     acme = account(signals=[signal("mood", levels=LEVELS)])
-    severities = []
     for when, score in (("0d", 5), ("1d", 2), ("2d", 5), ("3d", 1), ("4d", 9)):
         acme.live(attributes(when, score=score))
-        severities.append(acme.state.profile.signals["mood"].severity)
-    assert severities[:4] == ["warning", "critical", "warning", "critical"]
     told = [(edge.change, edge.severity) for reaction in acme.reactions for edge in reaction.edges]
-    assert told == [("fired", "warning"), ("fired", "critical"), ("fired", "critical"), ("cleared", None)]
-    assert acme.state.profile.signals["mood"].fired == 3
+    assert told == [("fired", "warning"), ("fired", "critical"), ("cleared", None)]
+    assert acme.state.profile.signals["mood"].fired == 2
 
 
 def test_a_worse_level_does_not_reopen_a_cleared_signal_within_its_cooldown() -> None:
