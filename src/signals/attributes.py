@@ -4,14 +4,17 @@ Derived ones are always there (definitions, "Derived account attributes"); those
 they will change next.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from signals.conditions.operators import MISSING, dig
+from signals.conditions.operators import MISSING, dig, is_number
 from signals.instant import DAY, Instant, from_datetime, iso, to_datetime
 from signals.profile import Contact, Profile, open_tickets
 
+_MONTHS = {"month": 1, "monthly": 1, "quarter": 3, "quarterly": 3, "year": 12, "yearly": 12, "annual": 12}
+_ISO_MONTHS = re.compile(r"P(?:(\d{1,3})Y)?(?:(\d{1,3})M)?", re.ASCII)
 Value = tuple[Any, Instant | None]
 """A value (or MISSING) and the earliest instant at which it could change without an event."""
 
@@ -33,6 +36,19 @@ def add_months(start: datetime, months: int) -> datetime:
         except ValueError:
             continue
     return start.replace(year=year, month=month + 1)
+
+
+def interval_months(interval: Any) -> int | None:
+    """Months from a number, month, quarter, year or an ISO 8601 duration (definitions, small rules)."""
+    if is_number(interval):
+        return int(interval)
+    if not isinstance(interval, str):
+        return None
+    if interval.lower() in _MONTHS:
+        return _MONTHS[interval.lower()]
+    match = _ISO_MONTHS.fullmatch(interval)
+    months = int(match[1] or 0) * 12 + int(match[2] or 0) if match else 0
+    return months or None
 
 
 def _tenure_days(profile: Profile, now: Instant) -> Value:
