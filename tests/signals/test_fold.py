@@ -103,8 +103,13 @@ _kinds: list[tuple[str, st.SearchStrategy[dict[str, Any]]]] = [
 
 @st.composite
 def tellings(draw: st.DrawFn) -> list[Event]:
-    """A few events of the types that change a profile, some of one instant."""
-    picked = draw(st.lists(st.tuples(st.sampled_from(_kinds), st.integers(0, 6), _people), max_size=7))
+    """A few events of a few types that change a profile, some of one instant: those of one domain meet often."""
+    domain = draw(st.sampled_from(sorted({kind.split("_")[0] for kind, _ in _kinds})))
+    about = [pair for pair in _kinds if pair[0].startswith(domain)] + draw(
+        st.lists(st.sampled_from(_kinds), max_size=2)
+    )
+    people = draw(st.sampled_from([st.just("ann"), _people]))
+    picked = draw(st.lists(st.tuples(st.sampled_from(about), st.integers(0, 6), people), max_size=6))
     return [
         Event(f"e{place}", "test", kind, START + hour, ACCOUNT, who, draw(data), LATER)
         for place, ((kind, data), hour, who) in enumerate(picked)

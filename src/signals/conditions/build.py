@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from signals.conditions.grammar import (
+from signals.conditions.atoms import (
     AbsentAtom,
     ChangeAtom,
     CountAtom,

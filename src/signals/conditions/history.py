@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from signals.conditions.grammar import (
+from signals.conditions.atoms import (
     AbsentAtom,
     ChangeAtom,
     LatestAtom,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from signals.attributes import DERIVED, account_value, contact_value, tokens
-from signals.conditions.grammar import AttributeAtom, NotReachedAtom, ReachedAtom, RoleAtom, SignalAtom
+from signals.conditions.atoms import AttributeAtom, NotReachedAtom, ReachedAtom, RoleAtom, SignalAtom
 from signals.conditions.node import Answer, Moment, Node, soonest
 from signals.conditions.operators import MISSING, as_instant, dig, predicate, ratio
 from signals.instant import DAY, Duration, Instant, format_duration, iso

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from signals.attributes import account_value, tokens
-from signals.conditions.grammar import CountAtom, DistinctAtom
+from signals.conditions.atoms import CountAtom, DistinctAtom
 from signals.conditions.node import Answer, Moment, Node, soonest
 from signals.conditions.operators import MISSING, is_number, numeric_predicate, ratio
 from signals.conditions.states import plain, role_changes
