@@ -97,6 +97,7 @@ class Dispatcher:
                     self._feel(work, moves[-1], outcome, now)
             sending.save_moves(connection, moves)
             work.save()
+            _wake_outranked(connection, moves, now)
 
     def _feel(self, work: Work, move: Move, outcome: Outcome, now: Instant) -> None:
         """Tell the account: a dead mailbox is an event, a settled message frees its journey."""
@@ -142,6 +143,7 @@ class Dispatcher:
                 work.decide([_decision(doubtful, None, now)])
             sending.save_moves(connection, moves)
             work.save()
+            _wake_outranked(connection, moves, now)
         return len(moves)
 
 
@@ -176,6 +178,7 @@ class _Round:
         sending.save_moves(self._connection, moves)
         self._save_renderings(moves)
         self._work.save()
+        _wake_outranked(self._connection, moves, self._now)
         return parcels, len(moves) + len(dead)
 
     def _ledger(self, waiting: Sequence[Message]) -> Ledger:
@@ -229,6 +232,8 @@ class _Round:
     def _stopped(self, message: Message, judgement: Judgement) -> Move:
         """Held, or settled without being sent; news leaves a decision."""
         moved = judgement.applied_to(message)
+        if moved.reason is Reason.ACCOUNT_HOLD:
+            moved = replace(moved, next_attempt_at=self._hold_ends(message, moved.next_attempt_at))
         settled = moved.status.is_settled
         if judgement.is_news(message):
             self._work.decide([_decision(moved, judgement, self._now)])
@@ -237,6 +242,17 @@ class _Round:
             self._work.feel(message.account, Settled(message.journey, frozenset([message.id])), self._now)
         charged = self._now if moved.status is Status.WITHHELD else None  # shadow room is used like real room
         return Move(moved, "settled" if settled else "new", charged)
+
+    def _hold_ends(self, message: Message, otherwise: Instant | None) -> Instant | None:
+        """When the account's dated holds end by themselves, where that is sooner."""
+        profile = self._work.states[message.account].profile
+        ends = [
+            until
+            for opened, closed, until, *_ in profile.holds.values()
+            if opened > closed and until is not None
+        ]
+        coming = [until for until in ends if until > self._now]
+        return min([*coming, *([otherwise] if otherwise is not None else [])], default=None)
 
     def _delivered(self, message: Message, judgement: Judgement) -> Move:
         """In-app: the row is the delivery, written in this transaction, exactly once."""
@@ -264,6 +280,16 @@ class _Round:
             if move.message.status in kept and (made := self._rendered.get(move.message.id)) is not None
         ]
         sending.save_renderings(self._connection, rows)
+
+
+def _wake_outranked(connection: sa.Connection, moves: Sequence[Move], now: Instant) -> None:
+    """Who waited behind a message that has left the queue is judged again."""
+    left = {
+        move.message.contact
+        for move in moves
+        if move.message.status is not Status.QUEUED and move.message.reason is not Reason.OUTRANKED
+    }
+    sending.wake_held(connection, "outranked", now, people=left)
 
 
 def _after(message: Message, outcome: Outcome, charged: Instant | None, now: Instant) -> Move:

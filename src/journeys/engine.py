@@ -1,6 +1,7 @@
 """Moving journeys: start, exit, goal, steps (semantics §5). Pure: what should happen is noted in a `Run`."""
 
 from bisect import bisect_right
+from collections import Counter
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -62,6 +63,12 @@ class Run:
         self.dead: list[str] = []
         self.close_tasks: list[str] = []
         self.updates: list[Event] = []
+        self._walked: Counter[str] = Counter()
+
+    def steps_of(self, journey: Journey) -> int:
+        """How many steps the journey has taken in this reaction, this one included."""
+        self._walked[journey.id] += 1
+        return self._walked[journey.id]
 
     def moment(self, journey: Journey | None = None) -> Moment:
         """What conditions see now; inside a journey also its cause and key."""
@@ -252,21 +259,19 @@ def advance(run: Run, journey: Journey) -> Journey:
     play = run.playbook.version(journey.play, journey.version)
     if play.paused:
         return run.put(msgspec.structs.replace(journey, wakes_at=None))
-    for _ in range(LONGEST_RUN + 1):
+    while journey.step is not None or not journey.pending:
         if journey.step is None:
-            if not journey.pending:
-                return run.finish(journey, JourneyStatus.COMPLETED, None)
-            break
+            return run.finish(journey, JourneyStatus.COMPLETED, None)
         op = play.program.ops[journey.step]
         if op.kind == "message" and journey.pending:
             break
+        if run.steps_of(journey) > LONGEST_RUN:
+            return run.finish(journey, JourneyStatus.FAILED, "loop")
         moved: Journey = _STEPS[op.kind](run, journey, op, play)
         waits = moved.step == journey.step and moved.waiting_since is not None
         journey = moved
-        if waits:
-            break
-    else:
-        return run.finish(journey, JourneyStatus.FAILED, "loop")
+        if waits or run.updates:
+            break  # it waits, or what it changed is to be seen by everything first
     return run.put(msgspec.structs.replace(journey, wakes_at=_wakes_at(run, journey, play)))
 
 

@@ -21,7 +21,7 @@ from signals.instant import Instant
 from signals.measures import Measure
 from signals.watch import Edge, watch
 
-SETTLING_ROUNDS = 50
+SETTLING_ROUNDS = 500
 """Rounds of update steps and what they change before an account is taken for a circle."""
 
 

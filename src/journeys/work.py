@@ -13,11 +13,12 @@ from journeys.journey import Decision, Journey
 from journeys.playbook import Playbook
 from journeys.react import Reaction, Stimulus, live_through, react, refill, unfilled
 from journeys.state import AccountState, new_state
-from journeys.store import accounts, bulk, outcomes
+from journeys.store import accounts, bulk, outcomes, sending
 from journeys.store.tables import events as events_table
+from signals.conditions import Moment
 from signals.event import Event
 from signals.instant import Instant
-from signals.profile import Profile, address
+from signals.profile import Profile, address, open_holds
 
 Wording = Callable[[TaskOrder, Profile], tuple[str, str]]
 """Makes a task's title and body from its templates."""
@@ -111,11 +112,28 @@ class Work:
         rows = [outcomes.event_row(event, account, silent) for event, account, silent in self._happened]
         bulk.insert_new(connection, events_table, rows)
         self._save_consents()
+        self._wake()
         outcomes.insert_messages(connection, self._messages.values())
         outcomes.cancel_messages(connection, self._dead, self.now)
         outcomes.save_journeys(connection, self._journeys.values())
         self._save_tasks()
         outcomes.save_decisions(connection, self._decisions)
+
+    def _wake(self) -> None:
+        """Held messages are judged again when the reason may be over: an account hold, a word of the person."""
+        eased = [
+            account
+            for account, state in self.states.items()
+            if account in self._before and self._holds(self._before[account].state) != self._holds(state)
+        ]
+        sending.wake_held(self.connection, "account_hold", self.now, accounts=eased)
+        said = {event.contact for event, _, _ in self._happened if event.contact and _settles(event)}
+        sending.wake_people(self.connection, said, self.now)
+
+    def _holds(self, state: AccountState) -> list[str]:
+        moment = Moment(state.profile, state.now)
+        by_policy = [key for key, node in self.playbook.holds if node.test(moment)[0]]
+        return [*open_holds(state.profile, state.now), *by_policy]
 
     def _save_consents(self) -> None:
         said = [(event, account) for event, account, _ in self._happened if outcomes.speaks_of_consent(event)]
@@ -146,3 +164,8 @@ class Work:
                 )
                 changed[task.id] = closed
         outcomes.save_tasks(self.connection, ((task, desk.next_sla_at(task)) for task in changed.values()))
+
+
+def _settles(event: Event) -> bool:
+    """Whether the event may settle messages held for its contact at once."""
+    return outcomes.speaks_of_consent(event) or event.type == "crm.contact_left"

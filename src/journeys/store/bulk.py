@@ -11,6 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 Row = dict[str, Any]
 
+_COUNTED = {"preserve_rowcount": True}  # psycopg forgets it otherwise
+
 COPY_FROM = 20
 """Rows from which COPY is worth its temporary table."""
 
@@ -61,7 +63,7 @@ def _merge(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], upda
     if not _copies(connection, rows):
         statement = dialect.insert(table)
         statement = _on_conflict(statement, keys, update)
-        return int(connection.execute(statement, rows).rowcount)
+        return int(connection.execute(statement, rows, execution_options=_COUNTED).rowcount)
     twin = f"new_{table.name}"
     connection.exec_driver_sql(
         f"CREATE TEMP TABLE IF NOT EXISTS {twin} (LIKE {table.name} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
@@ -70,7 +72,8 @@ def _merge(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], upda
     names = list(rows[0])
     source: Any = sa.select(*(sa.column(name) for name in names)).select_from(sa.table(twin))
     statement = dialect.insert(table).from_select(names, source)
-    merged = int(connection.execute(_on_conflict(statement, keys, update)).rowcount)
+    counted = connection.execute(_on_conflict(statement, keys, update), execution_options=_COUNTED)
+    merged = int(counted.rowcount)
     connection.exec_driver_sql(f"TRUNCATE {twin}")
     return merged
 

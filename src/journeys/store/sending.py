@@ -133,6 +133,29 @@ def set_sending(connection: sa.Connection, stopped: bool, now: Instant) -> None:
     )
 
 
+def wake_held(
+    connection: sa.Connection,
+    reason: str,
+    now: Instant,
+    *,
+    accounts: Iterable[str] = (),
+    people: Iterable[str] = (),
+) -> None:
+    """Judge held messages again now: what held them, for accounts or for people, may be over."""
+    for column, wanted in ((messages.c.account, list(accounts)), (messages.c.contact, list(people))):
+        if wanted:
+            held = sa.and_(column.in_(wanted), messages.c.status == "held", messages.c.reason == reason)
+            connection.execute(sa.update(messages).where(held).values(next_attempt_at=now))
+
+
+def wake_people(connection: sa.Connection, people: Iterable[str], now: Instant) -> None:
+    """What these people said may settle what is held for them, whatever the reason (semantics §7)."""
+    wanted = list(people)
+    if wanted:
+        held = sa.and_(messages.c.contact.in_(wanted), messages.c.status == "held")
+        connection.execute(sa.update(messages).where(held).values(next_attempt_at=now))
+
+
 class Move(msgspec.Struct, frozen=True):
     """A message as it is now, and where the send protocol has got to with it."""
 
