@@ -362,6 +362,14 @@ def test_a_signal_is_open_now_or_fired_in_a_window() -> None:
 # ── logic, refusals ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_until_of_a_nesting_is_that_of_what_carries_its_answer() -> None:
+    old, used = {"attribute": "account.tenure_days", "gte": 30}, {"count": "used", "gte": 1}
+    assert asked({"all": [old, used]}) == (False, START + DAY)
+    assert asked({"all": [used, old]}) == (False, None)
+    assert asked({"any": [{"not": old}, used]}) == (True, START + DAY)
+    assert asked({"any": [used, old]}) == (False, START + DAY)
+
+
 def test_nothing_is_all_of_none_and_not_any_of_none() -> None:
     assert ask({"all": []})
     assert not ask({"any": []})

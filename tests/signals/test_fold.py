@@ -195,6 +195,11 @@ def test_a_contact_who_left_is_closed_until_given_a_role_again() -> None:
     assert address(profile.contacts["ann"]) == "ann@example.com"
 
 
+def test_an_empty_set_of_roles_brings_nobody_back() -> None:
+    events = [event("crm.contact_left", "2d", contact="ann"), person("ann", "3d", roles=[])]
+    assert not is_open(folded(events, NOTHING_WATCHED).contacts["ann"])
+
+
 def test_leaving_twice_is_leaving_whatever_arrives_first() -> None:
     events = [
         event("crm.contact_left", "1d", contact="ann"),

@@ -262,13 +262,24 @@ def test_definitions_that_use_one_another_settle_in_one_instant_whatever_their_o
         "stages": stages(("risky", {"segment": "second"}), ("calm", {"all": []})),
     }
     acme = account(**parts)
-    (reaction,) = acme.live(attributes(plan="pro"))
+    acme.happens("first look")
+    (reaction,) = acme.live(attributes("1h", plan="pro"))
     assert [f"{edge.kind} {edge.key}" for edge in reaction.edges] == [
         "milestone first",
         "segment second",
         "stage risky",
         "signal third",
         "signal last",
+    ]
+
+
+def test_a_creation_told_later_brings_the_look_at_a_vacant_role_nearer() -> None:
+    acme = account(signals=[signal("vacant", when={"role": "champion", "vacant": True})])
+    acme.happens("first look")
+    acme.live(attributes("1h", created_at="2026-02-20"))
+    acme.until(after_start("4d"))
+    assert [iso(edge.at) for reaction in acme.reactions for edge in reaction.edges] == [
+        "2026-03-06T00:00:00Z"
     ]
 
 
