@@ -79,6 +79,7 @@ class Draft(msgspec.Struct, frozen=True):
     file: str | None = None
     version: int = 1
     status: str = "active"
+    fresh: bool = False  # made live by the change that made the present playbook
 
     @property
     def hash(self) -> str:
@@ -220,9 +221,11 @@ def build(
             zone=zone,
             stamp=stamp,
             current=current,
+            fresh={draft.key for draft in drafts if draft.fresh and draft.kind == "plays"},
         )
     except CircularDefinitions as error:
-        raise Refused([Fault("definitions", "", str(error))]) from error
+        on_it = [token.partition(":") for token in error.tokens]
+        raise Refused([Fault(f"{kind}s", key, str(error)) for kind, _, key in on_it]) from error
 
 
 def _compiled(draft: Draft) -> CompiledPlay:

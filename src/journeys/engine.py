@@ -18,9 +18,9 @@ from plays.steps import MessageStep, SplitStep, TaskStep, UpdateStep, WaitStep
 from signals.attributes import account_value
 from signals.conditions import Moment, Node
 from signals.conditions.node import soonest
-from signals.conditions.operators import as_instant, dig
 from signals.event import Event
 from signals.instant import Instant
+from signals.operators import as_instant, dig
 from signals.profile import address
 from signals.watch import OWN_SOURCE
 

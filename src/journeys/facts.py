@@ -10,8 +10,8 @@ from plays.recipients import lanes
 from plays.steps import MessageStep, WaitStep
 from signals.attributes import contact_value, zone
 from signals.conditions import Moment
-from signals.conditions.operators import MISSING
 from signals.instant import SECOND, Instant
+from signals.operators import MISSING
 from signals.profile import is_open, open_holds
 
 

@@ -1,6 +1,6 @@
 """The playbook: all live definitions compiled once, shared by every worker until one of them changes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -18,7 +18,7 @@ class Playbook:
     """What `react` goes by. Plays are found by key, or by (key, version) for journeys pinned to an older one.
 
     `stamp` tells one set of live definitions from the next; `current` says whether the change that made it was to
-    fire and start where things hold already (semantics §4).
+    fire and start where things hold already (semantics §4), and `fresh` are the plays it made live.
     """
 
     def __init__(
@@ -36,7 +36,9 @@ class Playbook:
         zone: str = "UTC",
         stamp: int = 0,
         current: bool = False,
+        fresh: Collection[str] = (),
     ) -> None:
+        self.fresh = frozenset(fresh)
         self.stamp, self.current = stamp, current
         self.policies = policies or Policies()
         self.zone = zone

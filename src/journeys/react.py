@@ -19,6 +19,7 @@ from signals.event import Event
 from signals.fold import after, remember
 from signals.instant import Instant
 from signals.measures import Measure
+from signals.profile import Profile
 from signals.watch import Edge, watch
 
 SETTLING_ROUNDS = 500
@@ -67,12 +68,17 @@ class NeverSettles(RuntimeError):
 
 
 def react(
-    state: AccountState, stimulus: Stimulus, playbook: Playbook, now: Instant, silent: bool = False
+    state: AccountState,
+    stimulus: Stimulus,
+    playbook: Playbook,
+    now: Instant,
+    silent: bool = False,
+    also: Iterable[Candidate] = (),
 ) -> Reaction:
     """One stimulus at one instant: fold, edges, goal, exit, pre-emption, starts, advance; until nothing changes.
 
     The given state is left as it is. `silent` (imports of history, activation) opens signals and segments
-    without firing and starts nothing.
+    without firing and starts nothing. `also` are candidates beside those that something here brings.
     """
     new = not state.now
     state = msgspec.structs.replace(state, journeys=list(state.journeys), now=max(state.now, now))
@@ -96,7 +102,8 @@ def react(
         reaction.events += sight.events
         check_ends(run)
         if not silent:
-            start(run, _candidates(playbook, sight.edges, event, sight.events, too_old))
+            start(run, [*_candidates(playbook, sight.edges, event, sight.events, too_old), *also])
+            also = ()
         for journey in list(state.journeys):
             advance(run, journey)
         if not run.updates:
@@ -130,7 +137,24 @@ def refill(state: AccountState, history: Iterable[Event], playbook: Playbook, no
     profile.tags = sorted({*tags, *profile.given_tags})
     profile.look_at = now
     brought = msgspec.structs.replace(state, profile=profile, stamp=playbook.stamp, now=state.now or now)
-    return react(brought, None, playbook, now, silent=not playbook.current)
+    return react(
+        brought, None, playbook, now, silent=not playbook.current, also=_open_already(profile, playbook, now)
+    )
+
+
+def _open_already(profile: Profile, playbook: Playbook, now: Instant) -> list[Candidate]:
+    """Plays just made live with `current`, whose trigger is open now: they start too (semantics §4)."""
+    found = []
+    for play in (playbook.plays[key] for key in playbook.fresh if playbook.current and key in playbook.plays):
+        trigger = play.play.trigger
+        signal = profile.signals.get(trigger.signal or "")
+        if signal is not None and signal.open:
+            edge = Edge("signal", str(trigger.signal), "fired", now, False, signal.severity, signal.evidence)
+            found.append(Candidate(play, _cause(None, edge), signal.severity, too_old=False))
+        elif trigger.segment in profile.segments and trigger.edge == "enter":
+            edge = Edge("segment", str(trigger.segment), "entered", now)
+            found.append(Candidate(play, _cause(None, edge), None, too_old=False))
+    return found
 
 
 def unfilled(state: AccountState, playbook: Playbook) -> list[Measure]:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from channels.message import Message
+from channels.message import Message, Reason, Status
 from channels.task import Task, TaskStatus
 from journeys.desk import Desk
 from journeys.engine import TaskOrder
-from journeys.journey import Decision, Journey
+from journeys.journey import Decision, Journey, decide
 from journeys.playbook import Playbook
-from journeys.react import Reaction, Stimulus, live_through, react, refill, unfilled
+from journeys.react import Reaction, Settled, Stimulus, live_through, react, refill, unfilled
 from journeys.state import AccountState, new_state
 from journeys.store import accounts, bulk, outcomes, sending
 from journeys.store.tables import events as events_table
@@ -43,6 +43,7 @@ class Work:
         self._journeys: dict[str, Journey] = {}
         self._dead: list[str] = []
         self._close_tasks: list[str] = []
+        self._receipted: list[Message] = []
         self.now: Instant = 0
 
     def catch_up(self, now: Instant) -> None:
@@ -108,6 +109,7 @@ class Work:
     def save(self) -> None:
         """Everything at once, in a fixed number of statements."""
         connection = self.connection
+        self._take_receipts()
         accounts.save(connection, self._before, self.states)
         rows = [outcomes.event_row(event, account, silent) for event, account, silent in self._happened]
         bulk.insert_new(connection, events_table, rows)
@@ -118,6 +120,25 @@ class Work:
         outcomes.save_journeys(connection, self._journeys.values())
         self._save_tasks()
         outcomes.save_decisions(connection, self._decisions)
+
+    def _take_receipts(self) -> None:
+        """What a provider says of a message settles it: delivered, bounced; one in doubt frees its journey (semantics §7)."""
+        told = {
+            str(event.data["message"]): event
+            for event, _, _ in self._happened
+            if event.type in _RECEIPTS and event.data.get("message")
+        }
+        if not told:
+            return
+        for message in sending.load_sent(self.connection, list(told)):
+            event = told[message.id]
+            moved = _receipted(message, event)
+            if moved is not None:
+                self._receipted.append(moved)
+                self._decisions.append(_receipt_decision(moved, event, self.now))
+                if message.status is Status.IN_DOUBT:
+                    self.feel(message.account, Settled(message.journey, frozenset([message.id])), self.now)
+        sending.save_receipts(self.connection, self._receipted)
 
     def _wake(self) -> None:
         """Held messages are judged again when the reason may be over: an account hold, a word of the person."""
@@ -169,3 +190,40 @@ class Work:
 def _settles(event: Event) -> bool:
     """Whether the event may settle messages held for its contact at once."""
     return outcomes.speaks_of_consent(event) or event.type == "crm.contact_left"
+
+
+_RECEIPTS = (
+    "engagement.delivered",
+    "engagement.bounced",
+    "engagement.opened",
+    "engagement.clicked",
+    "engagement.replied",
+)
+
+
+def _receipted(message: Message, event: Event) -> Message | None:
+    """The message after a provider's word; None where it changes nothing."""
+    if event.type == "engagement.bounced":
+        return replace(
+            message, status=Status.FAILED, reason=Reason.BOUNCED, detail=str(event.data.get("bounce", ""))
+        )
+    if message.status is Status.DELIVERED:
+        return None
+    return replace(message, status=Status.DELIVERED, reason=None, sent_at=message.sent_at or event.time)
+
+
+def _receipt_decision(message: Message, event: Event, now: Instant) -> Decision:
+    checks = [{"check": "receipt", "passed": message.status is Status.DELIVERED, "saw": event.type}]
+    return decide(
+        now,
+        message.account,
+        "send",
+        message.status.value,
+        None if message.reason is None else message.reason.value,
+        contact=message.contact,
+        play=message.play,
+        version=message.version,
+        journey=message.journey,
+        message=message.id,
+        checks=checks,
+    )

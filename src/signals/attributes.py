@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from signals.conditions.operators import MISSING, dig, is_number
 from signals.instant import DAY, Instant, from_datetime, iso, to_datetime
+from signals.operators import MISSING, dig, is_number
 from signals.profile import Contact, Profile, open_tickets
 
 _MONTHS = {"month": 1, "monthly": 1, "quarter": 3, "quarterly": 3, "year": 12, "yearly": 12, "annual": 12}

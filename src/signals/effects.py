@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from signals.attributes import interval_months
-from signals.conditions.operators import as_instant, is_number
 from signals.event import Event
 from signals.instant import Instant
+from signals.operators import as_instant, is_number
 from signals.profile import (
     EVERY_HOLD,
     Contact,

@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
-from signals.conditions.operators import MISSING, Comparison, dig, is_number, predicate
 from signals.event import Event
 from signals.instant import DAY, HOUR, MINUTE, Duration, Instant
+from signals.operators import MISSING, Comparison, dig, is_number, predicate
 
 ALL = ""
 """The key of a measure that is not kept by field or contact."""

@@ -29,7 +29,15 @@ __all__ = ["OWN_SOURCE", "CircularDefinitions", "Edge", "Sight", "Watched", "wat
 
 
 class CircularDefinitions(ValueError):
-    """Definitions that use one another in a circle; names them all (semantics §4: refused at activation)."""
+    """Definitions that use one another in a circle; names them all (semantics §4: refused at activation).
+
+    `tokens` are those on it: `signal:x`, `segment:y`, …
+    """
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        self.tokens = sorted(tokens)
+        names = ", ".join(token.replace(":", " ") for token in self.tokens)
+        super().__init__(f"these definitions use one another in a circle: {names}")
 
 
 class Watched:
@@ -149,10 +157,7 @@ def _ordered(watches: list[Watch], measures: dict[int, Measure]) -> list[Watch]:
     while waiting:
         ready = [watch for watch in waiting if uses[watch] <= ordered.keys()]
         if not ready:
-            circle = (watch.token.replace(":", " ") for watch in waiting if _uses_itself(watch, uses))
-            raise CircularDefinitions(
-                f"these definitions use one another in a circle: {', '.join(sorted(circle))}"
-            )
+            raise CircularDefinitions(watch.token for watch in waiting if _uses_itself(watch, uses))
         ordered |= dict.fromkeys(ready)
         waiting = [watch for watch in waiting if watch not in ordered]
     return list(ordered)

@@ -8,10 +8,10 @@ import msgspec
 from signals.attributes import account_value
 from signals.conditions import Moment, Node, compile_condition
 from signals.conditions.node import Evidence, soonest
-from signals.conditions.operators import as_instant
 from signals.definitions import SEVERITIES, Milestone, Segment, Signal, Stage
 from signals.event import Event
 from signals.instant import Duration, Instant, iso
+from signals.operators import as_instant
 from signals.profile import Profile, SignalState
 
 OWN_SOURCE = "journeys"

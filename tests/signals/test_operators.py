@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from signals.conditions.operators import MISSING, Comparison, dig, equal, predicate, ratio
+from signals.operators import MISSING, Comparison, dig, equal, predicate, ratio
 
 SPRING, SUMMER = "2026-03-20T09:00:00Z", "2026-06-20T09:00:00+02:00"
 

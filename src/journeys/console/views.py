@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from journeys.store.reads.page import Page
-from signals.conditions.operators import as_instant
 from signals.instant import DAY, Instant, iso, parse_instant, to_datetime
+from signals.operators import as_instant
 
 FACTS = ("plan", "mrr", "seats", "renews_at", "status", "payment_status", "tier", "industry", "country")
 """What of an account's attributes is shown first."""

@@ -12,8 +12,8 @@ from journeys.store.accounts import load
 from journeys.store.outcomes import message_of, task_of
 from journeys.store.tables import accounts, dead_letters, decisions, journeys, messages, tasks
 from signals.attributes import plain_account
-from signals.conditions.operators import as_instant
 from signals.instant import iso, iso_or_none
+from signals.operators import as_instant
 
 
 class Mismatch(NamedTuple):

@@ -116,12 +116,15 @@ class Stage:
         self._name_policies(bodies.pop("policies", None))
         new = self._activated(bodies.pop("activate", {}))
         new += [draft for kind, listed in bodies.items() for draft in self._parsed(kind, listed)]
+        self.drafts = {
+            name: msgspec.structs.replace(draft, fresh=False) for name, draft in self.drafts.items()
+        }
         for draft in new:
             known = self.drafts.get((draft.kind, draft.key))
             if known is not None:
                 self.retired.append(known)
                 draft = msgspec.structs.replace(draft, version=known.version + 1)  # noqa: PLW2901
-            self.drafts[draft.kind, draft.key] = draft
+            self.drafts[draft.kind, draft.key] = msgspec.structs.replace(draft, fresh=True)
         self._refuse_faulty({(draft.kind, draft.key) for draft in new})
         self._rebuild(current)
         self.fill()
@@ -171,9 +174,8 @@ class Stage:
             self._build()
         except Refused as refused:
             self.refused += refused.faults
-            for kind, key in new:
-                self.refused.append(Fault(kind, key, "uses itself in a circle"))
-                self.drafts.pop((kind, key), None)
+            for fault in refused.faults:
+                self.drafts.pop((fault.kind, fault.key), None)
 
     def _policy_draft(self) -> list[Draft]:
         return [Draft("policies", "policies", {}, self.policies)]

@@ -29,7 +29,10 @@ class Library:
     def live(self) -> list[Draft]:
         """Everything that counts now, and retired versions of plays that journeys may still be on."""
         with self._database.read() as connection:
-            return _load(connection, definitions.c.status.in_((*LIVE, "retired")))
+            changed_at = connection.execute(
+                sa.select(switches.c.at).where(switches.c.name == "playbook")
+            ).scalar()
+            return _load(connection, definitions.c.status.in_((*LIVE, "retired")), changed_at)
 
     def stamp(self) -> tuple[int, bool]:
         """The number of the present set of live definitions, and whether it is to act on what holds already."""
@@ -118,7 +121,9 @@ def _with(draft: Draft, version: int, status: str) -> Draft:
     return Draft(draft.kind, draft.key, draft.body, draft.model, draft.file, version, status)
 
 
-def _load(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Draft]:
+def _load(
+    connection: sa.Connection, which: sa.ColumnElement[bool], changed_at: Instant | None
+) -> list[Draft]:
     rows = connection.execute(
         sa.select(definitions)
         .where(which)
@@ -127,7 +132,8 @@ def _load(connection: sa.Connection, which: sa.ColumnElement[bool]) -> list[Draf
     found = []
     for row in rows:
         parsed = parse(row.kind, row.body)
-        found.append(Draft(row.kind, row.key, row.body, parsed.model, None, row.version, row.status))
+        fresh = row.activated_at is not None and row.activated_at == changed_at
+        found.append(Draft(row.kind, row.key, row.body, parsed.model, None, row.version, row.status, fresh))
     return found
 
 

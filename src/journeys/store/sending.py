@@ -188,6 +188,31 @@ def save_renderings(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -
     bulk.upsert(connection, renderings, rows)
 
 
+def load_sent(connection: sa.Connection, ids: Sequence[str]) -> list[Message]:
+    """Messages that were handed over: sent, delivered, or in doubt."""
+    wanted = sa.select(messages).where(
+        messages.c.id.in_(list(ids)), messages.c.status.in_(("sent", "delivered", "in_doubt"))
+    )
+    return [message_of(row) for row in connection.execute(wanted)]
+
+
+def save_receipts(connection: sa.Connection, receipted: Sequence[Message]) -> None:
+    """What providers said of these; cap room they used stays used."""
+    if not receipted:
+        return
+    names = ("status", "reason", "detail", "sent_at")
+    change = (
+        sa.update(messages)
+        .where(messages.c.id == sa.bindparam("of"))
+        .values(delivery="settled", **{name: sa.bindparam(f"to_{name}") for name in names})
+    )
+    rows = [
+        {"of": message.id} | {f"to_{name}": message_row(message)[name] for name in names}
+        for message in receipted
+    ]
+    connection.execute(change, rows)
+
+
 def expired_leases(connection: sa.Connection, now: Instant) -> list[tuple[str, str]]:
     """(id, account) of messages whose process died between hand-over and outcome."""
     wanted = sa.select(messages.c.id, messages.c.account).where(

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from signals.conditions.operators import Comparison, NumericComparison
 from signals.instant import DurationField
+from signals.operators import Comparison, NumericComparison
 
 Strict = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
 Word = Annotated[str, Field(strict=True, min_length=1, max_length=255)]

@@ -30,7 +30,7 @@ from signals.conditions.atoms import (
     Where,
     Word,
 )
-from signals.conditions.operators import Comparison, Scalar
+from signals.operators import Comparison, Scalar
 
 
 class AllAtom(BaseModel):

@@ -14,11 +14,11 @@ from signals.conditions.atoms import (
     SequenceAtom,
 )
 from signals.conditions.node import Answer, Moment, Node, soonest
-from signals.conditions.operators import MISSING, numeric_predicate
 from signals.conditions.states import role_changes
 from signals.conditions.windows import MeasureNode
 from signals.instant import EARLIEST, Duration, Instant, iso
 from signals.measures import ALL, Measure, leaves_window, tally_at
+from signals.operators import MISSING, numeric_predicate
 from signals.profile import holders
 
 STEPS_AHEAD = 10

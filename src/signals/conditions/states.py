@@ -6,9 +6,9 @@ from typing import Any
 from signals.attributes import DERIVED, account_value, contact_value, tokens
 from signals.conditions.atoms import AttributeAtom, NotReachedAtom, ReachedAtom, RoleAtom, SignalAtom
 from signals.conditions.node import Answer, Moment, Node, soonest
-from signals.conditions.operators import MISSING, as_instant, dig, predicate, ratio
 from signals.instant import DAY, Duration, Instant, format_duration, iso
 from signals.measures import leaves_window
+from signals.operators import MISSING, as_instant, dig, predicate, ratio
 from signals.profile import Contact, Profile, Write, ever_held, holders
 
 VACANT_AFTER = 14 * DAY

@@ -8,10 +8,10 @@ from typing import Any
 from signals.attributes import account_value, tokens
 from signals.conditions.atoms import CountAtom, DistinctAtom
 from signals.conditions.node import Answer, Moment, Node, soonest
-from signals.conditions.operators import MISSING, is_number, numeric_predicate, ratio
 from signals.conditions.states import plain, role_changes
 from signals.instant import Duration, Instant
 from signals.measures import ALL, Measure, tally_at, tally_total
+from signals.operators import MISSING, is_number, numeric_predicate, ratio
 from signals.profile import holders
 
 
