@@ -72,6 +72,6 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: str | None) -> str | None:
         if value is not None and len(value) < 16:
             raise ValueError(
-                "JOURNEYS_SECRET needs at least 16 characters: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+                "needs at least 16 characters: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
             )
         return value

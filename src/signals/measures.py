@@ -20,6 +20,9 @@ from signals.operators import MISSING, Comparison, dig, is_number, predicate
 ALL = ""
 """The key of a measure that is not kept by field or contact."""
 
+NOT_TEXT = "\0"
+"""What begins the key of a value that is no text."""
+
 INSTANTS_KEPT = 256
 """How many exact instants a sequence or a missed payment looks back on, per key."""
 
@@ -122,7 +125,7 @@ def _as_key(value: Any) -> str:
     if isinstance(value, str):
         return value
     whole = isinstance(value, float) and value.is_integer()
-    return "\0" + orjson.dumps(int(value) if whole else value, option=orjson.OPT_SORT_KEYS).decode()
+    return NOT_TEXT + orjson.dumps(int(value) if whole else value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 class Tally(Measure):

@@ -50,7 +50,7 @@ def _collected(database: Database, now: Instant) -> CollectorRegistry:
             gauge.set(float(connection.execute(query).scalar() or 0))
         by_status = Gauge("journeys_messages", "Messages by status", ["status"], registry=registry)
         counted = sa.select(messages.c.status, sa.func.count()).group_by(messages.c.status)
-        for status, count in connection.execute(counted).tuples():
+        for status, count in connection.execute(counted):
             by_status.labels(status).set(count)
         late = connection.execute(sa.select(sa.func.min(accounts.c.due_at))).scalar()
         lateness = Gauge(

@@ -2,23 +2,46 @@
 
 import sys
 
+import typer
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from typer.exceptions import TyperException
 
 from journeys.cli import data, demo, library, operate, run
 from journeys.cli.common import app
-from journeys.cli.output import err
+from journeys.cli.output import Voice, note
+from journeys.cli.remote import RemoteRefused
 
 __all__ = ["app", "main"]
 _COMMANDS = (data, demo, library, operate, run)
 
 
 def main() -> None:
-    """The entry point. What a person can mend is one line; anything else is a fault of ours and shows where."""
+    """The entry point. What a person can mend is one line; anything else is a fault of ours and shows where.
+
+    Exit status: 0 done, 1 it did not work or a check failed, 2 the command was not understood, 130 interrupted.
+    """
+    Voice.json = False
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except typer.Abort:
+        note("journeys: interrupted")
+        sys.exit(130)
+    except TyperException as error:
+        _misunderstood(error)
     except (DBAPIError, SQLAlchemyError) as error:
-        err.print(f"journeys: the database: {str(error.__cause__ or error).splitlines()[0]}", markup=False)
-        sys.exit(1)
-    except (ValueError, RuntimeError, OSError) as error:
-        err.print(f"journeys: {' '.join(str(error).split())}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        note(f"journeys: the database: {str(error.__cause__ or error).splitlines()[0]}")
+    except (ValueError, RuntimeError, OSError, RemoteRefused) as error:
+        note(f"journeys: {' '.join(str(error).split())}")
+    sys.exit(1)
+
+
+def _misunderstood(error: TyperException) -> None:
+    """A command that makes no sense: what is wrong and where help is, on one line. `journeys` alone is the help."""
+    told = getattr(error, "message", str(error))
+    if "\n" in told.strip():
+        note(told.rstrip())
+    else:
+        path = getattr(getattr(error, "ctx", None), "command_path", "journeys")
+        message = getattr(error, "format_message", lambda: told)()
+        note(f"journeys: {' '.join(message.split())} (see `{path} --help`)")
+    sys.exit(2)

@@ -32,7 +32,8 @@ def settings(**changes: object) -> Settings:
         return Settings(**changes)  # type: ignore[arg-type]  # names of fields, checked by Pydantic
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        fail(f"JOURNEYS_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}")
+        name = "_".join(map(str, fault["loc"])).upper()
+        fail(f"JOURNEYS_{name}: {fault['msg'].removeprefix('Value error, ')}")
 
 
 @contextmanager

@@ -28,22 +28,37 @@ def say(value: Any, human: Callable[[], None] | str | None = None) -> None:
     elif callable(human):
         human()
     else:
-        out.print(human if human is not None else value, highlight=False, markup=False)
+        _plain(out, human if human is not None else value)
+
+
+def _plain(where: Console, text: object) -> None:
+    """As it is, a line staying a line: what a terminal folds, a pipe and a copied key must not."""
+    where.print(str(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def tell(*told: object) -> None:
+    """Prints these for a person, a line each; nothing where JSON is spoken."""
+    for line in () if Voice.json else told:
+        _plain(out, line)
+
+
+def note(text: str) -> None:
+    """What is said beside the answer, on standard error."""
+    _plain(err, text)
 
 
 def lines(*told: object) -> Callable[[], None]:
     """Prints these, a line each, as they are."""
 
     def show() -> None:
-        for line in told:
-            out.print(str(line), markup=False, highlight=False)
+        tell(*told)
 
     return show
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """One line on standard error, and a status that is not zero."""
-    err.print(f"journeys: {' '.join(str(message).split())}", highlight=False, markup=False, soft_wrap=True)
+    note(f"journeys: {' '.join(str(message).split())}")
     raise typer.Exit(code)
 
 
@@ -52,7 +67,13 @@ def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for place, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[place], int | float) for row in rows)
-        drawn.add_column(column, justify="right" if numeric else "left", header_style="dim")
+        drawn.add_column(
+            column,
+            justify="right" if numeric else "left",
+            header_style="dim",
+            no_wrap=place == 0,
+            overflow="fold",
+        )
     for row in rows:
         drawn.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
     out.print(drawn)

@@ -33,16 +33,26 @@ def lock_and_load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Lo
     if not wanted:
         return {}
     kept: dict[str, Loaded] = connection.info["kept"]
-    locked = sa.select(accounts.c.id, accounts.c.version).where(accounts.c.id.in_(wanted))
-    versions = connection.execute(locked.order_by(accounts.c.id).with_for_update()).all()
-    unknown = [row.id for row in versions if row.id not in kept or kept[row.id].version != row.version]
+    versions = _lock(connection, wanted)
+    unknown = [
+        account
+        for account, version in versions.items()
+        if account not in kept or kept[account].version != version
+    ]
     fresh: dict[str, Loaded] = {}
-    if unknown:
-        asked = sa.select(accounts.c.id, accounts.c.state, accounts.c.version).where(
-            accounts.c.id.in_(unknown)
-        )
-        fresh = {row.id: Loaded(unpack(row.state), row.version) for row in connection.execute(asked)}
-    return {row.id: fresh.get(row.id) or kept[row.id] for row in versions}
+    for some in bulk.slices(unknown):
+        asked = sa.select(accounts.c.id, accounts.c.state, accounts.c.version).where(accounts.c.id.in_(some))
+        fresh |= {row.id: Loaded(unpack(row.state), row.version) for row in connection.execute(asked)}
+    return {account: fresh.get(account) or kept[account] for account in versions}
+
+
+def _lock(connection: sa.Connection, wanted: Sequence[str]) -> dict[str, int]:
+    """Versions of those of these accounts that exist, locked in the order given."""
+    found: dict[str, int] = {}
+    for some in bulk.slices(wanted):
+        locked = sa.select(accounts.c.id, accounts.c.version).where(accounts.c.id.in_(some))
+        found.update(connection.execute(locked.order_by(accounts.c.id).with_for_update()).tuples().all())
+    return found
 
 
 def load(connection: sa.Connection, account: str) -> AccountState | None:
@@ -78,11 +88,10 @@ def next_due(connection: sa.Connection) -> Instant | None:
 def accounts_of(connection: sa.Connection, people: Sequence[str]) -> dict[str, list[str]]:
     """The accounts of each of these contacts."""
     found: dict[str, list[str]] = {}
-    rows = connection.execute(
-        sa.select(contacts.c.id, contacts.c.account).where(contacts.c.id.in_(list(people)))
-    )
-    for row in rows:
-        found.setdefault(row.id, []).append(row.account)
+    for some in bulk.slices(people):
+        wanted = sa.select(contacts.c.id, contacts.c.account).where(contacts.c.id.in_(some))
+        for row in connection.execute(wanted):
+            found.setdefault(row.id, []).append(row.account)
     return found
 
 
@@ -133,8 +142,17 @@ def _row(state: AccountState, version: int) -> dict[str, Any]:
         "live_journeys": len(state.journeys),
         "name": name if isinstance(name, str) else None,
         "stage": profile.stage,
-        "owner": owner(profile),
+        "owner": _indexed(owner(profile)),
     }
+
+
+LONGEST_INDEXED = 255
+"""Characters of a text in an index: PostgreSQL refuses entries over 2,704 bytes, SQLite takes any."""
+
+
+def _indexed(text: str | None) -> str | None:
+    """What an index holds of a text; the whole of it is in the state."""
+    return None if text is None else text[:LONGEST_INDEXED]
 
 
 def _save_segments(

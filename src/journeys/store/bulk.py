@@ -3,18 +3,31 @@
 PostgreSQL: COPY into a temporary twin, then one INSERT … SELECT (performance.md, lesson 2). SQLite: executemany.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from operator import itemgetter
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 Row = dict[str, Any]
+Value = TypeVar("Value")
+
+SLICE = 10_000
+"""Values asked for in one statement: SQLite binds 32,766 at most, PostgreSQL 65,535."""
 
 _COUNTED = {"preserve_rowcount": True}  # psycopg forgets it otherwise
 
 COPY_FROM = 20
 """Rows from which COPY is worth its temporary table."""
+
+
+def slices(values: Iterable[Value], size: int = SLICE) -> Iterator[list[Value]]:
+    """The values in lists short enough for one statement, in their order."""
+    known = list(values)
+    for start in range(0, len(known), size):
+        yield known[start : start + size]
 
 
 def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
@@ -45,10 +58,9 @@ def delete_pairs(
     connection: sa.Connection, table: sa.Table, names: tuple[str, str], pairs: Sequence[tuple[str, str]]
 ) -> None:
     """Delete the rows with these pairs of values."""
-    if pairs:
-        one, two = (table.c[name] for name in names)
-        wanted = sa.tuple_(one, two).in_(pairs)
-        connection.execute(sa.delete(table).where(wanted))
+    one, two = (table.c[name] for name in names)
+    for some in slices(pairs, SLICE // 2):
+        connection.execute(sa.delete(table).where(sa.tuple_(one, two).in_(some)))
 
 
 def _copies(connection: sa.Connection, rows: Sequence[Row]) -> bool:
@@ -60,6 +72,7 @@ def _merge(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], upda
         return 0
     dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     keys = [column.name for column in table.primary_key]
+    rows = sorted(rows, key=itemgetter(*keys))  # every writer in one order: they wait, but never in a circle
     if not _copies(connection, rows):
         statement = dialect.insert(table)
         statement = _on_conflict(statement, keys, update)
@@ -93,7 +106,8 @@ def _copy(connection: sa.Connection, target: str, table: sa.Table, rows: Sequenc
     ]
     columns = ", ".join(f'"{name}"' for name in names)
     driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f"COPY {target} ({columns}) FROM STDIN") as copy:
+    command = f"COPY {target} ({columns}) FROM STDIN"
+    with _as_sqlalchemy(connection, command), driver.cursor() as cursor, cursor.copy(command) as copy:
         for row in rows:
             copy.write_row(
                 [
@@ -101,3 +115,15 @@ def _copy(connection: sa.Connection, target: str, table: sa.Table, rows: Sequenc
                     for name, bind in zip(names, binds, strict=True)
                 ]
             )
+
+
+@contextmanager
+def _as_sqlalchemy(connection: sa.Connection, command: str) -> Iterator[None]:
+    """COPY goes past SQLAlchemy: let its errors look like those of any other statement."""
+    base: Any = connection.dialect.loaded_dbapi.Error
+    try:
+        yield
+    except base as error:
+        raise sa.exc.DBAPIError.instance(
+            command, None, error, base, hide_parameters=True, dialect=connection.dialect
+        ) from error

@@ -77,9 +77,9 @@ class EmbeddedLog:
     def _lock_heads(self, connection: sa.Connection) -> dict[int, int]:
         """The next offsets, locked until the transaction ends: offsets are dense and in the order of commits."""
         heads = dict(
-            connection.execute(sa.select(log_heads.c.partition, log_heads.c.next_offset).with_for_update())
-            .tuples()
-            .all()
+            connection.execute(
+                sa.select(log_heads.c.partition, log_heads.c.next_offset).with_for_update()
+            ).all()
         )
         missing = [
             {"partition": number, "next_offset": 0}
@@ -97,9 +97,7 @@ def _known(connection: sa.Connection, keys: Sequence[bytes]) -> dict[bytes, byte
     found: dict[bytes, bytes] = {}
     for table in (log, events):
         found.update(
-            connection.execute(sa.select(table.c.key, table.c.hash).where(table.c.key.in_(keys)))
-            .tuples()
-            .all()
+            connection.execute(sa.select(table.c.key, table.c.hash).where(table.c.key.in_(keys))).all()
         )
     return found
 
@@ -115,7 +113,7 @@ class StoredPositions(Positions):
             wanted = sa.select(positions.c.partition, positions.c.next_offset).where(
                 positions.c.partition.in_(list(partitions))
             )
-            return dict(connection.execute(wanted).tuples().all())
+            return dict(connection.execute(wanted).all())
 
 
 class LogFeed:

@@ -33,7 +33,7 @@ _TASK_DECODER = msgspec.msgpack.Decoder(Task)
 def known_hashes(connection: sa.Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:
     """Content hashes of the events already folded, by key."""
     wanted = sa.select(events.c.key, events.c.hash).where(events.c.key.in_(keys))
-    return dict(connection.execute(wanted).tuples().all())
+    return dict(connection.execute(wanted).all())
 
 
 def event_row(event: Event, account: str, history: bool) -> dict[str, Any]:

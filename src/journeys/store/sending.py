@@ -87,7 +87,7 @@ def load_ledger(
     found = sa.select(suppressions.c.address_key, suppressions.c.cause).where(
         suppressions.c.address_key.in_(keys)
     )
-    ledger.suppressed = dict(connection.execute(found).tuples().all())
+    ledger.suppressed = dict(connection.execute(found).all())
     for row in connection.execute(sa.select(consents).where(consents.c.contact.in_(people))):
         ledger.consents.setdefault(row.contact, []).append((row.channel, row.topic, row.allowed))
     ledger.stopped = is_stopped(connection)

@@ -1,5 +1,6 @@
 """From an atom on events to its node, with the cheapest measure that can answer it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from signals.conditions.atoms import (
@@ -25,6 +26,26 @@ from signals.conditions.states import ConditionRefused
 from signals.conditions.windows import AmountNode, CountNode, DistinctNode
 from signals.instant import DAY, Duration
 from signals.measures import Amounts, Instants, Last, Latest, Measure, Tally, Total, resolution
+from signals.operators import Comparison
+
+JOURNEY_KEY = "$key"
+"""In exits, goals, waits and branches of a keyed journey this stands for its key (semantics §5)."""
+
+
+def _of_journey(where: Mapping[str, Comparison]) -> tuple[dict[str, Comparison], str | None]:
+    """The `where` without the field that is to be the journey's key, and that field."""
+    fields = [field for field, wanted in where.items() if wanted.is_ == JOURNEY_KEY]
+    if len(fields) > 1:
+        raise ConditionRefused("$key stands for one field of the data, not for several")
+    rest = {field: wanted for field, wanted in where.items() if field not in fields}
+    return rest, fields[0] if fields else None
+
+
+def _keyed(role: str | None, same: str | None, field: str | None) -> str | None:
+    """By what the measure is kept apart: contact, a field, the journey's key; one of them at most."""
+    if sum(by is not None for by in (role, same, field)) > 1:
+        raise ConditionRefused("by, same and $key do not go together: a count is kept apart by one of them")
+    return "contact" if role is not None else same or field
 
 
 def _longest(atom: Any) -> Duration | None:
@@ -34,16 +55,13 @@ def _longest(atom: Any) -> Duration | None:
 
 def count_node(source: dict[str, Any], atom: CountAtom) -> Node:
     """A count, with the cheapest measure that can answer it."""
-    if atom.by is not None and atom.same is not None:
-        raise ConditionRefused("count takes by or same, not both")
     window, types = _longest(atom), tuple(atom.count)
-    keyed = "contact" if atom.by else atom.same
+    where, field = _of_journey(atom.where)
+    keyed = _keyed(atom.by, atom.same, field)
     step = resolution(window) if window else 0
-    measure: Measure = (
-        Total(types, atom.where, keyed, 0) if window is None else Tally(types, atom.where, keyed, step)
-    )
+    measure: Measure = Total(types, where, keyed, 0) if window is None else Tally(types, where, keyed, step)
     measure.look_back(window)
-    return CountNode(source, atom, measure.named(), step)
+    return CountNode(source, atom, measure.named(), step, of_journey=field is not None)
 
 
 def amount_node(source: dict[str, Any], atom: Any, word: str) -> Node:
@@ -51,9 +69,10 @@ def amount_node(source: dict[str, Any], atom: Any, word: str) -> Node:
     window = _longest(atom)
     step = resolution(window) if window else DAY
     types = tuple(getattr(atom, word))
-    measure = Amounts(types, atom.where, "contact" if atom.by else None, step, atom.of)
+    where, field = _of_journey(atom.where)
+    measure = Amounts(types, where, _keyed(atom.by, None, field), step, atom.of)
     measure.look_back(window)
-    return AmountNode(source, atom, measure.named(), step, word)
+    return AmountNode(source, atom, measure.named(), step, word, of_journey=field is not None)
 
 
 def distinct_node(source: dict[str, Any], atom: DistinctAtom) -> Node:
@@ -89,9 +108,9 @@ def regular_node(source: dict[str, Any], atom: RegularAtom) -> Node:
 
 def latest_node(source: dict[str, Any], atom: LatestAtom) -> Node:
     """What the most recent event is like."""
-    return LatestNode(
-        source, atom, Latest(tuple(atom.latest), atom.where, "contact" if atom.by else None).named()
-    )
+    like, field = _of_journey(atom.where)
+    measure = Latest(tuple(atom.latest), like, _keyed(atom.by, None, field))
+    return LatestNode(source, atom, measure.named(), of_journey=field is not None)
 
 
 def absent_node(source: dict[str, Any], atom: AbsentAtom) -> Node:

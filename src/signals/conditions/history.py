@@ -133,8 +133,10 @@ class RegularNode(MeasureNode):
 class LatestNode(MeasureNode):
     """`{latest: survey.nps_received, where: {score: {lte: 6}}}`."""
 
-    def __init__(self, source: dict[str, Any], atom: LatestAtom, measure: Measure) -> None:
-        super().__init__(source, measure, atom.by)
+    def __init__(
+        self, source: dict[str, Any], atom: LatestAtom, measure: Measure, of_journey: bool = False
+    ) -> None:
+        super().__init__(source, measure, atom.by, of_journey)
 
     def _newest(self, moment: Moment) -> Any:
         return max(self.state(moment).values(), default=None)

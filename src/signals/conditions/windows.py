@@ -10,22 +10,28 @@ from signals.conditions.atoms import CountAtom, DistinctAtom
 from signals.conditions.node import Answer, Moment, Node, soonest
 from signals.conditions.states import plain, role_changes
 from signals.instant import Duration, Instant
-from signals.measures import ALL, Measure, tally_at, tally_total
+from signals.measures import ALL, NOT_TEXT, Measure, tally_at, tally_total
 from signals.operators import MISSING, is_number, numeric_predicate, ratio
 from signals.profile import holders
 
 
 class MeasureNode(Node):
-    """An atom on one measure; `by: role` keeps it per contact and asks who holds the role now."""
+    """An atom on one measure; `by: role` keeps it per contact and asks who holds the role now, `$key` per journey."""
 
-    def __init__(self, source: dict[str, Any], measure: Measure, role: str | None) -> None:
+    def __init__(
+        self, source: dict[str, Any], measure: Measure, role: str | None, of_journey: bool = False
+    ) -> None:
         super().__init__(source)
         self.measure = measure
         self.role = role
+        self.of_journey = of_journey
 
     def state(self, moment: Moment) -> dict[str, Any]:
         """The measure's state, of the role's holders only where `by` is set."""
         state: dict[str, Any] = moment.profile.measures.get(self.measure.id) or {}
+        if self.of_journey:
+            text = moment.key or ""
+            return {key: state[key]} if (key := text) in state or (key := NOT_TEXT + text) in state else {}
         if self.role is None:
             return state
         people = [span.contact for span in holders(moment.profile, self.role, moment.now)]
@@ -53,8 +59,9 @@ class WindowNode(MeasureNode):
         measure: Measure,
         step: Duration,
         role: str | None,
+        of_journey: bool = False,
     ) -> None:
-        super().__init__(source, measure, role)
+        super().__init__(source, measure, role, of_journey)
         self.step = step
         self.far: Duration | None = atom.between[0] if atom.between else atom.in_
         self.near: Duration | None = atom.between[1] if atom.between else None
@@ -128,8 +135,15 @@ class WindowNode(MeasureNode):
 class CountNode(WindowNode):
     """`{count: support.ticket_opened, in: 7d, gte: 3}`: one bisect, and one more for the exact crossing."""
 
-    def __init__(self, source: dict[str, Any], atom: CountAtom, measure: Measure, step: Duration) -> None:
-        super().__init__(source, atom, measure, step, atom.by)
+    def __init__(
+        self,
+        source: dict[str, Any],
+        atom: CountAtom,
+        measure: Measure,
+        step: Duration,
+        of_journey: bool = False,
+    ) -> None:
+        super().__init__(source, atom, measure, step, atom.by, of_journey)
         self.same = atom.same is not None
         countable = measure.keyed is None and self.divisor is None
         self.crossing = self._crossing() if countable else None
@@ -166,9 +180,15 @@ class AmountNode(WindowNode):
     """`sum average min max` of a field: sums are exact decimals; of none, only `sum` is a number (0)."""
 
     def __init__(
-        self, source: dict[str, Any], atom: Any, measure: Measure, step: Duration, word: str
+        self,
+        source: dict[str, Any],
+        atom: Any,
+        measure: Measure,
+        step: Duration,
+        word: str,
+        of_journey: bool = False,
     ) -> None:
-        super().__init__(source, atom, measure, step, atom.by)
+        super().__init__(source, atom, measure, step, atom.by, of_journey)
         self.word = word
 
     def _cells(self, moment: Moment) -> list[Any]:
