@@ -16,8 +16,17 @@ SMALLEST, LARGEST = 16, 2_000
 class Simulation:
     """Runs the log's events and everything that falls due, in order, up to an instant."""
 
-    def __init__(self, database: Database, service: Service, dispatcher: Dispatcher, now: Instant) -> None:
+    def __init__(
+        self,
+        database: Database,
+        service: Service,
+        dispatcher: Dispatcher,
+        now: Instant,
+        people: Callable[[Instant], None] = lambda _: None,
+    ) -> None:
+        """`people` is what humans of ours do at an instant at which a task would reach its next level."""
         self._database, self._service, self._dispatcher = database, service, dispatcher
+        self._people = people
         self._feed = LogFeed(database)
         self._limit = SMALLEST
         self.now = now
@@ -69,6 +78,7 @@ class Simulation:
     def _reach_out(self, waiting: Instant) -> None:
         """Send and escalate all that is due at this instant."""
         self._dispatcher.run(self.now)
+        self._people(self.now)
         self._service.sweep_tasks(self.now)
         if self._next_outside() == waiting:
             raise RuntimeError(f"something due at {iso(waiting)} is neither sent, held nor settled")

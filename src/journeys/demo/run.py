@@ -10,7 +10,9 @@ import sqlalchemy as sa
 from channels.policies import Policies
 from journeys.bootstrap import Parts
 from journeys.definitions import Draft, parse
-from journeys.demo.base import OPENING, CustomerBase, team
+from journeys.demo.base import OPENING, CustomerBase
+from journeys.demo.base import team as members
+from journeys.demo.desk import Team
 from journeys.shipped import shipped
 from journeys.simulate import Simulation
 from journeys.store.tables import decisions, events, journeys, messages, tasks
@@ -45,7 +47,7 @@ class VirtualClock:
 
 def definitions(base: CustomerBase) -> list[Draft]:
     """The shipped library, with the demo's team."""
-    policies = Policies.read({"team": team(base.end)})
+    policies = Policies.read({"team": members(base.end)})
     body = {"team": policies.as_json()["team"]}
     return [*(draft for draft in shipped() if draft.kind != "policies"), parse("policies", body)]
 
@@ -57,7 +59,8 @@ def replay(
     clock.now = base.start
     parts.activate(definitions(base))
     _append(parts, base)
-    simulation = Simulation(parts.database, parts.service, parts.dispatcher, base.start)
+    team = Team(parts.database, parts.service)
+    simulation = Simulation(parts.database, parts.service, parts.dispatcher, base.start, team)
     done = 0
 
     def moved(records: int, now: Instant) -> None:

@@ -1,0 +1,24 @@
+"""Runs the figures asked for (all where none is named): a table for people, one JSON object a line for machines."""
+
+import json
+import sys
+
+from bench import pipeline
+
+FIGURES = {"pipeline": pipeline.run}
+
+
+def main(names: list[str]) -> int:
+    unknown = sorted(set(names) - FIGURES.keys())
+    if unknown:
+        print(f"no figure {', '.join(unknown)}; there are {', '.join(FIGURES)}", file=sys.stderr)
+        return 2
+    for name in names or FIGURES:
+        for figure in FIGURES[name]():
+            print(json.dumps(figure))
+            goal = f" (goal {figure['goal']})" if figure.get("goal") is not None else ""
+            print(f"  {figure['figure']:<24} {figure['value']:>8} {figure['unit']}{goal}", file=sys.stderr)
+    return 0
+
+
+sys.exit(main(sys.argv[1:]))
