@@ -38,6 +38,20 @@ class Imported(msgspec.Struct):
     refused: dict[str, int] = {}
     first_refusals: dict[str, str] = {}
 
+    def refuse(self, reason: str, detail: str) -> None:
+        """Count one row that was not taken."""
+        self.refused[reason] = self.refused.get(reason, 0) + 1
+        self.first_refusals.setdefault(reason, detail)
+
+
+Reader = Callable[[Path, Instant], Iterator[tuple[int, Event | Problem]]]
+"""Reads a file at an instant: for each row its number and an event, or what is wrong with it."""
+
+
+def reader(path: Path, mapping: Path | None) -> Reader:
+    """How to read this file: mapped rows, or CloudEvents lines. Raises ValueError for a mapping that is none."""
+    return _lines if mapping is None else _mapped(path, mapping)
+
 
 class Importer:
     """Appends a file to the embedded log; how far it got is committed with every batch."""
@@ -51,7 +65,7 @@ class Importer:
         self, path: Path, mapping: Path | None, progress: Callable[[int], None] = lambda _: None
     ) -> Imported:
         """The whole file, from where an import stopped half-way left off. Raises ValueError for a mapping that is none."""
-        read = _mapped(path, mapping) if mapping is not None else _lines
+        read = reader(path, mapping)
         name = _fingerprint(path, mapping)
         told = Imported(path.name, skipped_rows=self._begin(name))
         batch: list[tuple[int, Event]] = []
@@ -106,12 +120,7 @@ class Importer:
         told.accepted += outcomes.count("new")
         told.duplicates += outcomes.count("duplicate")
         for record, problem in refused:
-            _refuse(told, problem.reason, f"row {record.offset}: {problem.detail}")
-
-
-def _refuse(told: Imported, reason: str, detail: str) -> None:
-    told.refused[reason] = told.refused.get(reason, 0) + 1
-    told.first_refusals.setdefault(reason, detail)
+            told.refuse(problem.reason, f"row {record.offset}: {problem.detail}")
 
 
 def _fingerprint(path: Path, mapping: Path | None) -> str:
@@ -135,7 +144,7 @@ def _lines(path: Path, now: Instant) -> Iterator[tuple[int, Event | Problem]]:
             yield number, item
 
 
-def _mapped(path: Path, mapping: Path) -> Callable[[Path, Instant], Iterator[tuple[int, Event | Problem]]]:
+def _mapped(path: Path, mapping: Path) -> Reader:
     body = yaml.safe_load(mapping.read_text("utf-8"))
     model = mapped.Mapping.model_validate(body)
     mapper = mapped.compile(model)

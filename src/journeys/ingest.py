@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from journeys.store.log import EmbeddedLog
+from journeys.store.log import HISTORY, EmbeddedLog
 from signals.event import Event, encode
 from signals.problem import Problem
 
@@ -12,8 +12,11 @@ from signals.problem import Problem
 class Outlet(Protocol):
     """Where accepted events go: the embedded log, or Kafka."""
 
-    def accept(self, events: Sequence[Event]) -> list[str]:
-        """Make the events durable; `new`, `duplicate` or `conflict` for each. Raises where it cannot."""
+    def accept(self, events: Sequence[Event], history: bool = False) -> list[str]:
+        """Make the events durable; `new`, `duplicate` or `conflict` for each. Raises Unavailable where it cannot.
+
+        `history` marks an import: it is folded silently and starts nothing (semantics §2).
+        """
         ...
 
 
@@ -24,10 +27,10 @@ class Unavailable(RuntimeError):
 class _Waiting:
     """One request's events waiting for the next commit."""
 
-    __slots__ = ("error", "events", "outcomes")
+    __slots__ = ("error", "events", "history", "outcomes")
 
-    def __init__(self, events: Sequence[Event]) -> None:
-        self.events = events
+    def __init__(self, events: Sequence[Event], history: bool) -> None:
+        self.events, self.history = events, history
         self.outcomes: list[str] | None = None
         self.error: BaseException | None = None
 
@@ -41,8 +44,8 @@ class GroupCommit:
         self._queued = threading.Lock()
         self._leading = threading.Lock()
 
-    def accept(self, events: Sequence[Event]) -> list[str]:
-        mine = _Waiting(events)
+    def accept(self, events: Sequence[Event], history: bool = False) -> list[str]:
+        mine = _Waiting(events, history)
         with self._queued:
             self._queue.append(mine)
         with self._leading:
@@ -56,8 +59,15 @@ class GroupCommit:
     def _commit(self) -> None:
         with self._queued:
             group, self._queue = self._queue, []
+        for history in (False, True):
+            alike = [waiting for waiting in group if waiting.history is history]
+            if alike:
+                self._append(alike, history)
+
+    def _append(self, group: Sequence[_Waiting], history: bool) -> None:
         try:
-            outcomes = self._log.append([event for waiting in group for event in waiting.events]).outcomes
+            events = [event for waiting in group for event in waiting.events]
+            outcomes = self._log.append(events, history).outcomes
         except Exception as error:  # noqa: BLE001 - every request of the group is told
             for waiting in group:
                 waiting.error = error
@@ -83,11 +93,12 @@ class KafkaIngest:
     def __init__(self, outlet: KafkaOutletLike, topic: str = "journeys.events") -> None:
         self._outlet, self._topic = outlet, topic
 
-    def accept(self, events: Sequence[Event]) -> list[str]:
+    def accept(self, events: Sequence[Event], history: bool = False) -> list[str]:
         from signals.feeds.kafka_outlet import Outgoing, OutletUnavailable  # noqa: PLC0415 - the extra may be missing
 
         seen: dict[bytes, bytes] = {}
         outcomes, outgoing = [], []
+        headers = (("content-type", b"application/cloudevents+json"), *((HISTORY,) if history else ()))
         for event in events:
             key, content = event.key, event.content_hash
             if key in seen:
@@ -96,9 +107,7 @@ class KafkaIngest:
             seen[key] = content
             outcomes.append("new")
             about = (event.account or event.contact or "").encode() or None
-            outgoing.append(
-                Outgoing(encode(event), about, (("content-type", b"application/cloudevents+json"),))
-            )
+            outgoing.append(Outgoing(encode(event), about, headers))
         try:
             self._outlet.publish_all(self._topic, outgoing)
         except OutletUnavailable as error:
@@ -106,11 +115,11 @@ class KafkaIngest:
         return outcomes
 
 
-def answer(items: Sequence[Event | Problem], outlet: Outlet) -> dict[str, Any]:
+def answer(items: Sequence[Event | Problem], outlet: Outlet, history: bool = False) -> dict[str, Any]:
     """Take the good ones, name the bad ones: `{accepted, duplicates, rejected: [{index, problem}]}`."""
     good = [(place, item) for place, item in enumerate(items) if isinstance(item, Event)]
     rejected = [(place, item) for place, item in enumerate(items) if isinstance(item, Problem)]
-    outcomes = outlet.accept([event for _, event in good]) if good else []
+    outcomes = outlet.accept([event for _, event in good], history) if good else []
     for (place, event), outcome in zip(good, outcomes, strict=True):
         if outcome == "conflict":
             detail = f"event {event.id!r} of {event.source!r} came before with other content"

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from journeys.api.access import Guard, raw_body
 from journeys.api.idempotency import Idempotency
@@ -54,20 +54,25 @@ def router(outlet: Outlet, guard: Guard, clock: Any, idempotency: Idempotency) -
         request: Request,
         body: Annotated[bytes, Depends(raw_body)],
         caller: Annotated[Caller, Depends(guard("ingest"))],
+        history: Annotated[
+            bool, Query(description="An import of the past: folded, and nothing starts.")
+        ] = False,
     ) -> Response:
         """CloudEvents 1.0, structured, batched or binary. Good ones are kept when others are bad."""
         return idempotency.once(
-            request, caller, body, lambda: _take(body, dict(request.headers), outlet, clock())
+            request, caller, body, lambda: _take(body, dict(request.headers), outlet, clock(), history)
         )
 
     return routes
 
 
-def _take(body: bytes, headers: dict[str, str], outlet: Outlet, now: Instant) -> Response:
+def _take(
+    body: bytes, headers: dict[str, str], outlet: Outlet, now: Instant, history: bool = False
+) -> Response:
     reading = cloudevents.read_http(body, headers, now)
     if reading.single and isinstance(reading.items[0], Problem):
         return as_response(reading.items[0])
-    told = answer(reading.items, outlet)
+    told = answer(reading.items, outlet, history)
     if reading.single and told["rejected"]:
         refusal = told["rejected"][0]["problem"]
         return problem(refusal["status"], refusal["detail"], title=refusal["title"], kind=refusal["type"])

@@ -9,7 +9,6 @@ from typer.exceptions import TyperException
 from journeys.cli import data, demo, library, operate, run
 from journeys.cli.common import app
 from journeys.cli.output import Voice, note
-from journeys.cli.remote import RemoteRefused
 
 __all__ = ["app", "main"]
 _COMMANDS = (data, demo, library, operate, run)
@@ -30,7 +29,7 @@ def main() -> None:
         _misunderstood(error)
     except (DBAPIError, SQLAlchemyError) as error:
         note(f"journeys: the database: {str(error.__cause__ or error).splitlines()[0]}")
-    except (ValueError, RuntimeError, OSError, RemoteRefused) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         note(f"journeys: {' '.join(str(error).split())}")
     sys.exit(1)
 

@@ -1,0 +1,168 @@
+"""Commands beside a running service: the same work over HTTP (JOURNEYS_URL, JOURNEYS_KEY; interfaces.md §2)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import orjson
+
+from journeys.cli.common import settings
+from journeys.cli.output import fail
+from journeys.definitions import Draft, Fault, Refused
+from journeys.importer import Imported, reader
+from signals.event import encode
+from signals.instant import Instant
+from signals.problem import Problem
+
+BATCH = 500
+"""Events a request, the most `POST /v1/events` takes."""
+
+BATCH_BYTES = 900_000
+"""Bytes a request: below the service's MiB, whatever the events hold."""
+
+TIMEOUT = 120.0
+"""Seconds for one answer; an activation brings every account to the new definitions before it answers."""
+
+
+class RemoteRefused(RuntimeError):
+    """The service said no, or did not answer; `errors` are its `[{pointer, detail}]`."""
+
+    def __init__(self, message: str, errors: Sequence[dict[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.errors = list(errors)
+
+
+class Remote:
+    """A running service, asked with an API key."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url.rstrip("/")
+        self._client = httpx2.Client(
+            base_url=self.url, headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT
+        )
+
+    def get(self, path: str, **query: Any) -> Any:
+        """What is there. Raises RemoteRefused."""
+        return self._ask("GET", path, query)
+
+    def post(self, path: str, body: bytes, kind: str = "application/json", **query: Any) -> Any:
+        """What it made of the body. Raises RemoteRefused."""
+        return self._ask("POST", path, query, content=body, headers={"Content-Type": kind})
+
+    def _ask(self, method: str, path: str, query: dict[str, Any], **sent: Any) -> Any:
+        asked = {name: value for name, value in query.items() if value is not None}
+        try:
+            response = self._client.request(method, path, params=asked, **sent)
+        except httpx2.TransportError as error:
+            raise RemoteRefused(
+                f"no answer from {self.url} (JOURNEYS_URL): {error or type(error).__name__}; is the service running?"
+            ) from error
+        return orjson.loads(response.content) if response.is_success else _refuse(self.url, response)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._client.close()
+
+
+def _refuse(url: str, response: httpx2.Response) -> Any:
+    try:
+        problem = orjson.loads(response.content)
+        detail, errors = str(problem["detail"]), problem.get("errors", [])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        detail, errors = "is JOURNEYS_URL the address of this service?", []
+    hint = " (JOURNEYS_KEY)" if response.status_code in (401, 403) else ""
+    raise RemoteRefused(f"{url} answers {response.status_code}: {detail}{hint}", errors)
+
+
+@contextmanager
+def beside() -> Iterator[Remote | None]:
+    """The running service where JOURNEYS_URL names one, else None: the command opens the database itself."""
+    chosen = settings()
+    if chosen.url is None:
+        yield None
+        return
+    if chosen.key is None:
+        fail("JOURNEYS_URL is set and JOURNEYS_KEY is not: which API key may do this?")
+    remote = Remote(chosen.url, chosen.key)
+    try:
+        yield remote
+    finally:
+        remote.close()
+
+
+def apply_drafts(remote: Remote, drafts: Sequence[Draft], **how: bool) -> list[dict[str, Any]]:
+    """All of them or none, by the service's own checks; answers the changes. Raises Refused naming the files."""
+    body = orjson.dumps({"definitions": [{"kind": draft.kind, "body": draft.body} for draft in drafts]})
+    files = {(draft.kind, draft.key): draft.file for draft in drafts}
+    asked = {name: "true" for name, wanted in how.items() if wanted}
+    try:
+        changes: list[dict[str, Any]] = remote.post("/v1/definitions", body, **asked)["changes"]
+    except RemoteRefused as refused:
+        if not refused.errors:
+            raise
+        raise Refused([_fault(error, files) for error in refused.errors]) from refused
+    return [{**change, "file": files.get((change["kind"], change["key"]))} for change in changes]
+
+
+def _fault(error: dict[str, str], files: dict[tuple[str, str], str | None]) -> Fault:
+    _, kind, key, *rest = [*error["pointer"].split("/", 3), "", ""][:4]
+    return Fault(
+        kind, key, error["detail"], f"/{rest[0]}" if rest and rest[0] else "", files.get((kind, key))
+    )
+
+
+def import_file(
+    remote: Remote,
+    path: Path,
+    mapping: Path | None,
+    history: bool,
+    now: Instant,
+    progress: Callable[[int], None],
+) -> Imported:
+    """Read the file here and post its events; a row that gives none is counted here and never leaves this machine.
+
+    It begins anew each time: the service knows what it has.
+    """
+    told = Imported(path.name)
+    waiting: list[tuple[int, bytes]] = []
+    size = 0
+    for number, item in reader(path, mapping)(path, now):
+        told.rows = max(told.rows, number)
+        if isinstance(item, Problem):
+            told.refuse(item.reason, f"row {number}: {item.detail}")
+            continue
+        body = encode(item)
+        if len(waiting) == BATCH or size + len(body) > BATCH_BYTES:
+            _post(remote, waiting, history, told)
+            progress(told.rows)
+            waiting, size = [], 0
+        waiting.append((number, body))
+        size += len(body) + 1
+    _post(remote, waiting, history, told)
+    progress(told.rows)
+    return told
+
+
+def _post(remote: Remote, events: Sequence[tuple[int, bytes]], history: bool, told: Imported) -> None:
+    if not events:
+        return
+    body = b"[" + b",".join(raw for _, raw in events) + b"]"
+    asked = {"history": "true"} if history else {}
+    answer = remote.post("/v1/events", body, "application/cloudevents-batch+json", **asked)
+    told.accepted += answer["accepted"]
+    told.duplicates += answer["duplicates"]
+    for refused in answer["rejected"]:
+        problem = refused["problem"]
+        told.refuse(_reason(problem), f"row {events[refused['index']][0]}: {problem['detail']}")
+
+
+def _reason(problem: dict[str, Any]) -> str:
+    return str(problem["type"]).rpartition(":")[2].rpartition("/")[2]
+
+
+def account_path(account: str) -> str:
+    """The path of an account, whatever its id holds."""
+    return f"/v1/accounts/{quote(account, safe='')}"
