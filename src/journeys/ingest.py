@@ -94,7 +94,11 @@ class KafkaIngest:
         self._outlet, self._topic = outlet, topic
 
     def accept(self, events: Sequence[Event], history: bool = False) -> list[str]:
-        from signals.feeds.kafka_outlet import Outgoing, OutletUnavailable  # noqa: PLC0415 - the extra may be missing
+        from signals.feeds.kafka_outlet import (  # noqa: PLC0415 - the extra may be missing
+            Outgoing,
+            OutletRefused,
+            OutletUnavailable,
+        )
 
         seen: dict[bytes, bytes] = {}
         outcomes, outgoing = [], []
@@ -110,7 +114,7 @@ class KafkaIngest:
             outgoing.append(Outgoing(encode(event), about, headers))
         try:
             self._outlet.publish_all(self._topic, outgoing)
-        except OutletUnavailable as error:
+        except (OutletUnavailable, OutletRefused) as error:
             raise Unavailable(str(error)) from error
         return outcomes
 

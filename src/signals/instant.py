@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 Instant: TypeAlias = int
 """Microseconds since 1970-01-01T00:00Z."""
@@ -114,8 +114,13 @@ def _read_instant(value: Any) -> Any:
     return parse_instant(value)
 
 
-DurationField = Annotated[int, BeforeValidator(_read_duration), PlainSerializer(format_duration)]
+_DURATION_TEXT = WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,9}[smhdw]$", "examples": ["14d"]})
+_INSTANT_TEXT = WithJsonSchema({"type": "string", "format": "date-time"})
+
+DurationField = Annotated[
+    int, BeforeValidator(_read_duration), PlainSerializer(format_duration), _DURATION_TEXT
+]
 """A Pydantic field read from `14d`, kept as microseconds, written as `2w`."""
 
-InstantField = Annotated[int, BeforeValidator(_read_instant), PlainSerializer(iso)]
+InstantField = Annotated[int, BeforeValidator(_read_instant), PlainSerializer(iso), _INSTANT_TEXT]
 """A Pydantic field read from RFC 3339 text, kept as microseconds, written as RFC 3339."""

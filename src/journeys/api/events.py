@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from journeys.api.access import Guard, raw_body
 from journeys.api.idempotency import Idempotency
-from journeys.api.problems import as_response, problem
+from journeys.api.problems import PROBLEM, as_response
 from journeys.ingest import Outlet, answer
 from journeys.store.keys import Caller
 from signals.instant import Instant
@@ -75,5 +75,5 @@ def _take(
     told = answer(reading.items, outlet, history)
     if reading.single and told["rejected"]:
         refusal = told["rejected"][0]["problem"]
-        return problem(refusal["status"], refusal["detail"], title=refusal["title"], kind=refusal["type"])
+        return Response(orjson.dumps(refusal), refusal["status"], None, PROBLEM)
     return Response(orjson.dumps(told), 202, None, "application/json")

@@ -6,6 +6,7 @@ Same key, other payload: 422. Still running: 409 with Retry-After. Keys are kept
 from collections.abc import Callable
 from hashlib import blake2b
 
+import orjson
 import sqlalchemy as sa
 from fastapi import Request, Response
 
@@ -35,7 +36,7 @@ class Idempotency:
         key = f"{caller.id}/{given.strip().strip(chr(34))}"
         if not 0 < len(key) <= 300:
             return problem(400, "Idempotency-Key is a word of 1 to 255 characters")
-        digest = blake2b(f"{request.method} {request.url.path}\0".encode() + body, digest_size=16).digest()
+        digest = _digest(request, body)
         known = self._begin(key, digest)
         if known is not None:
             return known
@@ -81,3 +82,14 @@ class Idempotency:
     def _forget(self, key: str) -> None:
         with self._database.write() as connection:
             connection.execute(sa.delete(answers).where(answers.c.key == key))
+
+
+def _digest(request: Request, body: bytes) -> bytes:
+    """16 bytes over what makes a request this one: in the binary mode of CloudEvents that includes headers."""
+    said = sorted(
+        (name, value)
+        for name, value in request.headers.items()
+        if name == "content-type" or name.startswith("ce-")
+    )
+    head = orjson.dumps([request.method, request.url.path, said])
+    return blake2b(head + b"\0" + body, digest_size=16).digest()

@@ -9,6 +9,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from channels.task import TaskRefused
@@ -17,6 +18,29 @@ from journeys.ingest import Unavailable
 from signals.problem import Problem, Refused
 
 log = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457. `errors` says which fields are meant, by JSON pointer (RFC 6901).",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+"""A problem, as OpenAPI is told of it."""
 
 
 def problem(
@@ -30,10 +54,10 @@ def problem(
 ) -> Response:
     """One problem as a response."""
     body: dict[str, Any] = {"type": kind, "title": title or _TITLES.get(status, "Error"), "status": status}
-    body["detail"] = detail
+    body["detail"] = _plain(detail)
     if errors:
         body["errors"] = list(errors)
-    return Response(orjson.dumps(body), status, headers, "application/problem+json")
+    return Response(orjson.dumps(body), status, headers, PROBLEM)
 
 
 _TITLES = {
@@ -55,21 +79,18 @@ def install(app: FastAPI) -> None:
     """Every error of the app leaves as a problem."""
 
     @app.exception_handler(HTTPException)
-    def _http(_: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+    def _http(request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        return problem(error.status_code, _said(request, error, headers), headers=headers)
 
     @app.exception_handler(RequestValidationError)
     def _invalid(_: Request, error: RequestValidationError) -> Response:
-        errors = [
-            {"pointer": "".join(f"/{_plain(part)}" for part in fault["loc"]), "detail": str(fault["msg"])}
-            for fault in error.errors()
-        ]
+        errors = [{"pointer": _pointer(fault["loc"]), "detail": _words(fault)} for fault in error.errors()]
         return problem(422, "; ".join(f"{e['pointer']}: {e['detail']}" for e in errors), errors=errors)
 
     @app.exception_handler(Refused)
     def _refused(_: Request, error: Refused) -> Response:
-        body = error.problem.as_json()
-        return Response(orjson.dumps(body), error.problem.status, None, "application/problem+json")
+        return as_response(error.problem)
 
     @app.exception_handler(DefinitionsRefused)
     def _definitions(_: Request, error: DefinitionsRefused) -> Response:
@@ -84,8 +105,9 @@ def install(app: FastAPI) -> None:
     def _unavailable(_: Request, error: Unavailable) -> Response:
         return problem(503, str(error), headers={"Retry-After": "2"})
 
+    @app.exception_handler(PoolTimeout)
     @app.exception_handler(DBAPIError)
-    def _database(_: Request, error: DBAPIError) -> Response:
+    def _database(_: Request, error: Exception) -> Response:
         log.error("the database did not answer: %s", error.__class__.__name__)
         return problem(503, "the database does not answer; try again", headers={"Retry-After": "2"})
 
@@ -95,10 +117,30 @@ def install(app: FastAPI) -> None:
         return problem(500, "the fault is on this side; it has been logged")
 
 
+def _said(request: Request, error: HTTPException, headers: dict[str, str]) -> str:
+    """What the error says; where it is only the router's, what was asked and what could be."""
+    if error.status_code == 404 and error.detail == "Not Found":
+        return f"there is nothing at {request.url.path!r:.200}: /openapi.json lists what there is"
+    if error.status_code == 405:
+        return f"{request.method} is not among what is allowed here: {headers.get('Allow', 'nothing')}"
+    return str(error.detail)
+
+
+def _pointer(place: Sequence[int | str]) -> str:
+    """RFC 6901; a body's fields are named from its own root."""
+    parts = place[1:] if place[:1] == ("body",) else place
+    return "".join(f"/{_plain(part).replace('~', '~0').replace('/', '~1'):.200}" for part in parts)
+
+
+def _words(fault: dict[str, Any]) -> str:
+    return _plain(fault["msg"]).removeprefix("Value error, ")
+
+
 def _plain(part: Any) -> str:
-    return str(part).encode("ascii", "replace").decode()
+    """Text that can be sent whatever it came from: half a surrogate pair has no bytes."""
+    return str(part).encode(errors="replace").decode()
 
 
 def as_response(found: Problem) -> Response:
     """A problem that came as a value."""
-    return Response(orjson.dumps(found.as_json()), found.status, None, "application/problem+json")
+    return Response(orjson.dumps(found.as_json()), found.status, None, PROBLEM)

@@ -2,69 +2,50 @@
 
 import secrets
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
+import orjson
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Path, Request, Response
 from starlette.exceptions import HTTPException
 
 from channels import task_moves
 from channels.task import Task
-from journeys.api.access import Guard
+from journeys.api.access import Guard, body_of, documented, raw_body
+from journeys.api.bodies import AccountBody, ContactBody, HoldBody, Id, TaskBody
+from journeys.api.idempotency import Idempotency
 from journeys.desk import Desk
 from journeys.service import Service
-from journeys.store import sending
+from journeys.store import accounts, sending
 from journeys.store.database import Database
 from journeys.store.keys import Caller
 from journeys.store.tables import journeys
-from signals.event import ID_PATTERN, Event
-from signals.instant import Instant, InstantField, iso
+from signals.event import Event
+from signals.instant import Instant, iso, iso_or_none
+from signals.profile import open_holds
 
-Id = Annotated[str, Field(pattern=f"^{ID_PATTERN.pattern}$")]
-
-
-class Strict(BaseModel):
-    """Unknown fields are refused (mass assignment, B15)."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
+Key = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+Raw = Annotated[bytes, Depends(raw_body)]
+Verb = Literal["start", "wait", "resume", "snooze", "close", "reassign", "comment"]
+Tell = Callable[..., None]
 
 
-class AccountBody(Strict):
-    """Attributes are merged one level deep; null removes."""
+class Desks(NamedTuple):
+    """What the writing routes share. `reached` is told that there may be something to send."""
 
-    name: str | None = None
-    attributes: dict[str, Any] = {}
+    database: Database
+    service: Service
+    guard: Guard
+    clock: Callable[[], Instant]
+    reached: Callable[[], None]
+    idempotency: Idempotency
 
-
-class ContactBody(Strict):
-    """Attributes are merged; `roles` replaces the set of roles."""
-
-    account: Id
-    email: str | None = None
-    name: str | None = None
-    timezone: str | None = None
-    locale: str | None = None
-    attributes: dict[str, Any] = {}
-    roles: list[Any] | None = None
-
-
-class HoldBody(Strict):
-    """A hold of the account: marketing waits."""
-
-    reason: Annotated[str, Field(min_length=1, max_length=200)] = "manual"
-    until: InstantField | None = None
-
-
-class TaskBody(Strict):
-    """What a task's verb needs."""
-
-    by: str | None = None
-    until: InstantField | None = None
-    reason: str = ""
-    outcome: Literal["saved", "lost", "no_risk", "duplicate", "no_contact", "done"] | None = None
-    owner: str | None = None
-    text: str = ""
+    def tell(self, event_type: str, account: str, data: dict[str, Any], contact: str | None = None) -> None:
+        """Something a person or a program did here, as an event of our own."""
+        now = self.clock()
+        event = Event(secrets.token_hex(16), "api", event_type, now, account, contact, data, now)
+        self.service.write([event], now)
+        self.reached()
 
 
 def router(
@@ -75,95 +56,125 @@ def router(
     reached: Callable[[], None],
 ) -> APIRouter:
     """The routes that change things. `reached` is told that there may be something to send."""
+    desks = Desks(database, service, guard, clock, reached, Idempotency(database, clock))
     routes = APIRouter()
+    _people(routes, desks)
+    _holds(routes, desks)
+    _tasks(routes, desks)
+    _operations(routes, desks)
+    return routes
 
-    def tell(event_type: str, account: str, data: dict[str, Any], contact: str | None = None) -> None:
-        now = clock()
-        event = Event(secrets.token_hex(16), "api", event_type, now, account, contact, data, now)
-        service.write([event], now)
-        reached()
 
-    @routes.put("/v1/accounts/{account}", tags=["accounts"], status_code=202)
+def _people(routes: APIRouter, desks: Desks) -> None:
+    csm = Depends(desks.guard("csm"))
+
+    @routes.put(
+        "/v1/accounts/{account}",
+        tags=["accounts"],
+        status_code=202,
+        dependencies=[csm],
+        openapi_extra=documented(AccountBody),
+    )
     def put_account(
-        account: Id, body: AccountBody, _: Annotated[Caller, Depends(guard("csm"))]
+        account: Id, body: Annotated[AccountBody, Depends(body_of(AccountBody))]
     ) -> dict[str, Any]:
         """Set attributes of an account; unknown ones are created."""
-        attributes = {**body.attributes, **({"name": body.name} if body.name is not None else {})}
-        tell("crm.account_updated", account, {"attributes": attributes})
-        return {"id": account, "attributes": attributes}
+        desks.tell("crm.account_updated", account, {"attributes": body.written()})
+        return {"id": account, "attributes": body.written()}
 
-    @routes.put("/v1/contacts/{contact}", tags=["contacts"], status_code=202)
+    @routes.put(
+        "/v1/contacts/{contact}",
+        tags=["contacts"],
+        status_code=202,
+        dependencies=[csm],
+        openapi_extra=documented(ContactBody),
+    )
     def put_contact(
-        contact: Id, body: ContactBody, _: Annotated[Caller, Depends(guard("csm"))]
+        contact: Id, body: Annotated[ContactBody, Depends(body_of(ContactBody))]
     ) -> dict[str, Any]:
         """Set attributes and roles of a person at an account."""
-        known = {name: getattr(body, name) for name in ("email", "name", "timezone", "locale")}
-        attributes = {
-            **{name: value for name, value in known.items() if value is not None},
-            **body.attributes,
-        }
-        data: dict[str, Any] = {"attributes": attributes}
-        if body.roles is not None:
-            data["roles"] = body.roles
-        tell("crm.contact_updated", body.account, data, contact)
+        desks.tell("crm.contact_updated", body.account, body.written(), contact)
         return {"id": contact, "account": body.account}
 
-    @routes.post("/v1/accounts/{account}/holds", tags=["accounts"], status_code=201)
-    def hold(account: Id, body: HoldBody, caller: Annotated[Caller, Depends(guard("csm"))]) -> dict[str, Any]:
-        """Marketing to this account waits until the hold ends."""
-        until = None if body.until is None else iso(body.until)
-        tell("account.hold_placed", account, {"reason": body.reason, "until": until, "author": caller.name})
-        return {"id": body.reason, "account": account, "reason": body.reason, "until": until}
 
-    @routes.delete("/v1/accounts/{account}/holds/{hold_id}", tags=["accounts"], status_code=204)
-    def release(account: Id, hold_id: str, _: Annotated[Caller, Depends(guard("csm"))]) -> None:
-        """End a hold."""
-        tell("account.hold_released", account, {"reason": hold_id})
+def _holds(routes: APIRouter, desks: Desks) -> None:
+    @routes.post(
+        "/v1/accounts/{account}/holds",
+        tags=["accounts"],
+        status_code=201,
+        openapi_extra=documented(HoldBody, may_be_empty=True),
+    )
+    def hold(
+        request: Request,
+        account: Id,
+        caller: Annotated[Caller, Depends(desks.guard("csm"))],
+        body: Annotated[HoldBody, Depends(body_of(HoldBody, may_be_empty=True))],
+        raw: Raw,
+    ) -> Response:
+        """Marketing to this account waits until the hold ends. Honours Idempotency-Key."""
 
-    @routes.post("/v1/tasks/{task}/{verb}", tags=["tasks"])
+        def place() -> Response:
+            _standing(desks, account)
+            until = iso_or_none(body.until)
+            about = {"reason": body.reason, "until": until, "author": caller.name}
+            desks.tell("account.hold_placed", account, about)
+            return _json({"id": body.reason, "account": account, "reason": body.reason, "until": until}, 201)
+
+        return desks.idempotency.once(request, caller, raw, place)
+
+    @routes.delete(
+        "/v1/accounts/{account}/holds/{hold_id:path}",
+        tags=["accounts"],
+        status_code=204,
+        dependencies=[Depends(desks.guard("csm"))],
+    )
+    def release(account: Id, hold_id: Key) -> None:
+        """End a hold; its id is its reason."""
+        if hold_id not in _standing(desks, account):
+            raise HTTPException(404, f"no hold {hold_id!r} stands on {account}")
+        desks.tell("account.hold_released", account, {"reason": hold_id})
+
+
+def _standing(desks: Desks, account: str) -> list[str]:
+    """The holds that stand on an account. A hold makes no account: 404 for one that is not known."""
+    with desks.database.read() as connection:
+        state = accounts.load(connection, account)
+    if state is None:
+        raise HTTPException(404, f"there is no account {account!r}")
+    return open_holds(state.profile, desks.clock())
+
+
+def _tasks(routes: APIRouter, desks: Desks) -> None:
+    @routes.post(
+        "/v1/tasks/{task}/{verb}", tags=["tasks"], openapi_extra=documented(TaskBody, may_be_empty=True)
+    )
     def move_task(
-        task: str,
-        verb: Literal["start", "wait", "resume", "snooze", "close", "reassign", "comment"],
-        body: TaskBody,
-        caller: Annotated[Caller, Depends(guard("csm"))],
-    ) -> dict[str, Any]:
-        """Work on a task."""
-        now = clock()
-        moved = service.move_task(task, lambda found, desk: _moved(verb, found, desk, body, caller, now))
-        if moved is None:
-            raise HTTPException(404, f"there is no task {task}")
-        return moved.as_json()
+        request: Request,
+        task: Key,
+        verb: Verb,
+        caller: Annotated[Caller, Depends(desks.guard("csm"))],
+        body: Annotated[TaskBody, Depends(body_of(TaskBody, may_be_empty=True))],
+        raw: Raw,
+    ) -> Response:
+        """Work on a task; 409 where its status does not allow it. Honours Idempotency-Key."""
 
-    @routes.post("/v1/journeys/{journey}/exit", tags=["journeys"])
-    def exit_journey(journey: str, _: Annotated[Caller, Depends(guard("marketer"))]) -> dict[str, str]:
-        """End a journey by hand; its queued messages die with it."""
-        with database.read() as connection:
-            account = connection.execute(
-                sa.select(journeys.c.account).where(journeys.c.id == journey)
-            ).scalar()
-        if account is None:
-            raise HTTPException(404, f"there is no journey {journey}")
-        service.exit_journey(account, journey, "manual", clock())
-        return {"id": journey, "account": account}
+        def move() -> Response:
+            now = desks.clock()
+            moved = desks.service.move_task(
+                task, lambda found, desk: _moved(verb, found, desk, body, caller, now)
+            )
+            if moved is None:
+                raise HTTPException(404, f"there is no task {task!r}")
+            return _json(moved.as_json())
 
-    @routes.post("/v1/sending/{switch}", tags=["operations"])
-    def throw(
-        switch: Literal["stop", "start"], _: Annotated[Caller, Depends(guard("admin"))]
-    ) -> dict[str, str]:
-        """The kill switch: nothing is sent until it is started again."""
-        with database.write() as connection:
-            sending.set_sending(connection, switch == "stop", clock())
-        reached()
-        return {"sending": "stopped" if switch == "stop" else "on"}
-
-    return routes
+        return desks.idempotency.once(request, caller, raw, move)
 
 
 def _moved(verb: str, task: Task, desk: Desk, body: TaskBody, caller: Caller, now: Instant) -> Task:
     by, calendar = body.by or caller.name, desk.calendar(task.owner)
     if verb == "snooze":
         if body.until is None:
-            raise HTTPException(422, "snooze needs until")
+            raise HTTPException(422, "snooze needs until: an instant like 2026-03-02T09:00:00Z")
         return task_moves.snooze(task, now, by, body.until, body.reason, calendar)
     if verb == "close":
         return task_moves.close(task, now, by, body.outcome or "", body.reason)
@@ -173,3 +184,40 @@ def _moved(verb: str, task: Task, desk: Desk, body: TaskBody, caller: Caller, no
         return task_moves.comment(task, now, by, body.text)
     moves = {"start": task_moves.start, "wait": task_moves.wait, "resume": task_moves.resume}
     return moves[verb](task, now, by, calendar)
+
+
+def _operations(routes: APIRouter, desks: Desks) -> None:
+    @routes.post(
+        "/v1/journeys/{journey}/exit", tags=["journeys"], dependencies=[Depends(desks.guard("marketer"))]
+    )
+    def exit_journey(journey: Key) -> dict[str, str]:
+        """End a journey by hand; its queued messages die with it. 409 where it has ended already."""
+        account = _account_of(desks.database, journey)
+        desks.service.exit_journey(account, journey, "manual", desks.clock())
+        desks.reached()
+        return {"id": journey, "account": account}
+
+    @routes.post("/v1/sending/{switch}", tags=["operations"], dependencies=[Depends(desks.guard("admin"))])
+    def throw(switch: Literal["stop", "start"]) -> dict[str, str]:
+        """The kill switch: nothing is sent until it is started again."""
+        with desks.database.write() as connection:
+            sending.set_sending(connection, switch == "stop", desks.clock())
+        desks.reached()
+        return {"sending": "stopped" if switch == "stop" else "on"}
+
+
+def _account_of(database: Database, journey: str) -> str:
+    """Where this journey is under way. Raises 404 for an unknown one, 409 for one that has ended."""
+    wanted = sa.select(journeys.c.account, journeys.c.status, journeys.c.ended_at)
+    with database.read() as connection:
+        row = connection.execute(wanted.where(journeys.c.id == journey)).first()
+    if row is None:
+        raise HTTPException(404, f"there is no journey {journey!r}")
+    if row.status != "active":
+        ended = "" if row.ended_at is None else f" at {iso(row.ended_at)}"
+        raise HTTPException(409, f"journey {journey} {row.status}{ended}: there is nothing to end")
+    return str(row.account)
+
+
+def _json(body: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, None, "application/json")
