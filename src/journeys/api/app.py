@@ -9,9 +9,11 @@ from fastapi import Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
 
 from journeys import console
-from journeys.api import definitions, events, health, problems, public, reads, writes
+from journeys.api import definitions, events, folders, health, problems, public, reads, writes
 from journeys.api.access import guard_of
-from journeys.api.body import BodyGuard
+from journeys.api.body import READ_SECONDS, BodyGuard
+from journeys.api.document import document
+from journeys.api.headers import SafeHeaders
 from journeys.api.idempotency import Idempotency
 from journeys.bootstrap import Engine, Parts, outlet
 from journeys.ingest import Outlet
@@ -22,8 +24,14 @@ LIMITS = {"/v1/events": MIB, "/v1/": MIB, "/u/": 4096, "/p/": 4096}
 """Bytes a request may have, by path."""
 
 
-def create_app(parts: Parts, engine: Engine | None = None, *, open_console: bool = False) -> FastAPI:
-    """The application on these parts; `engine` runs for as long as it does."""
+def create_app(
+    parts: Parts,
+    engine: Engine | None = None,
+    *,
+    open_console: bool = False,
+    body_seconds: float = READ_SECONDS,
+) -> FastAPI:
+    """The application on these parts; `engine` runs for as long as it does. A body has `body_seconds` to arrive."""
     beat = engine.pulse.beat if engine is not None else lambda: None
     app = FastAPI(
         title="Retention journeys",
@@ -31,6 +39,7 @@ def create_app(parts: Parts, engine: Engine | None = None, *, open_console: bool
         lifespan=_lifespan(engine),
         telemetry={"auto_configure": False},
         openapi_url="/openapi.json",
+        redirect_slashes=False,  # a webhook is answered where it was sent, and never sent on by its Host header
     )
     problems.install(app)
     guard = guard_of(parts.keys)
@@ -41,11 +50,13 @@ def create_app(parts: Parts, engine: Engine | None = None, *, open_console: bool
     assert parts.settings.secret is not None
     app.include_router(public.router(parts.database, parts.service, parts.settings.secret, parts.now))
     app.include_router(health.router(parts.database, _checks(parts, engine), parts.now))
+    app.include_router(folders.router(parts.library, parts.activate, guard, parts.now))
     app.include_router(definitions.router(parts.library, parts.playbooks, parts.service, guard, parts.now))
     inside = [] if open_console else [Depends(_session(parts))]
     app.include_router(console.router(parts.database, parts.now, parts.templates, inside))
-    _document(app)
-    app.add_middleware(BodyGuard, limits=LIMITS)
+    document(app)
+    app.add_middleware(BodyGuard, limits=LIMITS, seconds=body_seconds)
+    app.add_middleware(SafeHeaders)
     return app
 
 
@@ -89,16 +100,3 @@ def _session(parts: Parts) -> Callable[[Request], None]:
             raise HTTPException(401, detail, {"WWW-Authenticate": 'Basic realm="journeys", charset="UTF-8"'})
 
     return allowed
-
-
-def _document(app: FastAPI) -> None:
-    """The CloudEvents schema the ingest route refers to."""
-    made = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = made()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas["CloudEvent"] = events.CLOUD_EVENT
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

@@ -1,6 +1,7 @@
 """The command line: `journeys …` (interfaces.md §2). One file per kind of work; errors are one line."""
 
 import sys
+from typing import NoReturn
 
 import typer
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -34,13 +35,10 @@ def main() -> None:
     sys.exit(1)
 
 
-def _misunderstood(error: TyperException) -> None:
-    """A command that makes no sense: what is wrong and where help is, on one line. `journeys` alone is the help."""
-    told = getattr(error, "message", str(error))
-    if "\n" in told.strip():
-        note(told.rstrip())
-    else:
+def _misunderstood(error: TyperException) -> NoReturn:
+    """A command that makes no sense: what is wrong and where help is. An empty message: the help has been shown."""
+    message = getattr(error, "format_message", lambda: str(error))()
+    if message.strip():
         path = getattr(getattr(error, "ctx", None), "command_path", "journeys")
-        message = getattr(error, "format_message", lambda: told)()
         note(f"journeys: {' '.join(message.split())} (see `{path} --help`)")
     sys.exit(2)

@@ -10,11 +10,14 @@ from pydantic import ValidationError
 from journeys.bootstrap import Parts
 from journeys.cli.output import Voice, fail
 from journeys.settings import Settings
-from journeys.store.database import DatabaseBusy
+from journeys.store.database import Database, DatabaseBusy
 from journeys.store.schema import WrongSchema, require
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Retention journeys."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From what customers do to the right word to the right person. Settings: `journeys doctor --settings`.",
 )
 Json = Annotated[
     bool, typer.Option("--json", help="Print machine-readable output.", callback=lambda on: _speak(on))
@@ -34,6 +37,19 @@ def settings(**changes: object) -> Settings:
         fault = error.errors(include_url=False)[0]
         name = "_".join(map(str, fault["loc"])).upper()
         fail(f"JOURNEYS_{name}: {fault['msg'].removeprefix('Value error, ')}")
+
+
+@contextmanager
+def opened(chosen: Settings) -> Iterator[Database]:
+    """The database alone, whatever its version."""
+    try:
+        database = Database(chosen.database_url)
+    except DatabaseBusy as error:
+        fail(str(error))
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 @contextmanager

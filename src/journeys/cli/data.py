@@ -9,17 +9,20 @@ import typer
 
 from journeys.bootstrap import Parts
 from journeys.cli.common import Json, app, parts
-from journeys.cli.output import bar, err, fail, lines, out, say, table
+from journeys.cli.output import bar, fail, lines, note, say, table, tell
+from journeys.cli.remote import Remote, account_path, beside, import_file
 from journeys.importer import Imported, Importer, total_refused
 from journeys.store.log import LogFeed
 from journeys.store.reads.overview import dead as dead_letters
+from journeys.store.reads.people import names
 from journeys.store.reads.why import explain as explained
 from journeys.store.tables import dead_letters as letters
+from journeys.wall import wall_clock
 from journeys.worker import Worker
-from signals.instant import iso, parse_instant
+from signals.instant import Instant, iso, parse_instant
 
-events = typer.Typer(no_args_is_help=True, help="Events.")
-dead = typer.Typer(no_args_is_help=True, help="Dead letters.")
+events = typer.Typer(no_args_is_help=True, help="Events: bring files in.")
+dead = typer.Typer(no_args_is_help=True, help="Dead letters: what could not be taken, and why.")
 app.add_typer(events, name="events")
 app.add_typer(dead, name="dead")
 
@@ -43,9 +46,11 @@ def import_(
         fail(f"--format {format}: read are cloudevents, and csv or json rows with --map")
     if format != "cloudevents" and mapping is None:
         fail(f"--format {format} needs --map: which column is the account, the time, the type?")
-    with parts() as made:
-        results = [_import(made, file, mapping, history=not current) for file in files]
-        folded = _fold(made)
+    with beside() as remote:
+        if remote is None:
+            results, folded = _import_here(files, mapping, history=not current)
+        else:
+            results, folded = _import_there(remote, files, mapping, history=not current), None
     body = {"files": [_told(result) for result in results], "folded": folded}
     say(body, lambda: _show(results, folded))
 
@@ -54,10 +59,23 @@ def _told(result: Imported) -> dict[str, Any]:
     return {name: getattr(result, name) for name in Imported.__struct_fields__}
 
 
-def _import(made: Parts, file: Path, mapping: Path | None, history: bool) -> Imported:
-    importer = Importer(made.database, made.log, made.now, history)
-    with bar(file.name, None) as moved:
-        return importer.run(file, mapping, moved)
+def _import_here(files: list[Path], mapping: Path | None, history: bool) -> tuple[list[Imported], int]:
+    with parts() as made:
+        importer = Importer(made.database, made.log, made.now, history)
+        results = []
+        for file in files:
+            with bar(file.name, None) as moved:
+                results.append(importer.run(file, mapping, moved))
+        return results, _fold(made)
+
+
+def _import_there(remote: Remote, files: list[Path], mapping: Path | None, history: bool) -> list[Imported]:
+    """Posted to the running service, which folds them."""
+    results = []
+    for file in files:
+        with bar(file.name, None) as moved:
+            results.append(import_file(remote, file, mapping, history, wall_clock(), moved))
+    return results
 
 
 def _fold(made: Parts) -> int:
@@ -73,7 +91,7 @@ def _fold(made: Parts) -> int:
     return done
 
 
-def _show(results: list[Imported], folded: int) -> None:
+def _show(results: list[Imported], folded: int | None) -> None:
     rows = [[r.file, r.rows, r.accepted, r.duplicates, sum(r.refused.values())] for r in results]
     table("Imported", ["file", "rows", "new events", "known before", "refused"], rows)
     refused = total_refused(results)
@@ -84,7 +102,7 @@ def _show(results: list[Imported], folded: int) -> None:
             ["reason", "n", "the first"],
             [[reason, n, firsts[reason]] for reason, n in refused.items()],
         )
-    err.print(f"{folded:,} events folded", highlight=False)
+    note("the service folds them" if folded is None else f"{folded:,} events folded")
 
 
 @app.command()
@@ -96,26 +114,41 @@ def explain(
     json: Json = False,
 ) -> None:
     """Why it did or did not happen: the decisions about an account, in words."""
-    with parts() as made, made.database.read() as connection:
-        until = None if at is None else parse_instant(at)
-        told = explained(connection, account, play=play, contact=contact, at=until)
+    until = None if at is None else parse_instant(at)
+    with beside() as remote:
+        if remote is None:
+            told = _explain_here(account, play, contact, until)
+        else:
+            asked = {"play": play, "contact": contact, "at": None if until is None else iso(until)}
+            told = remote.get(f"{account_path(account)}/explain", **asked)
     say(told, lambda: _show_explained(told))
 
 
+def _explain_here(account: str, play: str | None, contact: str | None, until: Instant | None) -> Any:
+    with parts() as made, made.database.read() as connection:
+        if not names(connection, [account]):
+            fail(f"there is no account {account!r}")
+        return explained(connection, account, play=play, contact=contact, at=until)
+
+
 def _show_explained(told: dict[str, Any]) -> None:
-    for line in told["decisions"]:
-        out.print(f"{line['at']}  {line['sentence']}", markup=False, highlight=False)
+    tell(*(f"{line['at']}  {line['sentence']}" for line in told["decisions"]))
     if not told["decisions"]:
-        out.print(told["summary"], markup=False, highlight=False)
+        tell(told["summary"])
 
 
 @dead.command("list")
 def dead_list(limit: int = 50, json: Json = False) -> None:
     """What could not be taken, newest first."""
-    with parts() as made, made.database.read() as connection:
-        page = dead_letters(connection, limit=limit)
+    with beside() as remote:
+        page = _dead_here(limit) if remote is None else remote.get("/v1/dead", limit=limit)
     rows = [[letter["id"][:12], letter["at"], letter["reason"], letter["detail"]] for letter in page["items"]]
     say(page, lambda: table("Dead letters", ["id", "at", "reason", "detail"], rows))
+
+
+def _dead_here(limit: int) -> Any:
+    with parts() as made, made.database.read() as connection:
+        return dead_letters(connection, limit=limit)
 
 
 @dead.command("show")

@@ -7,7 +7,7 @@ import typer
 
 from journeys.bootstrap import DEMO_SECRET, Engine, Parts, forget
 from journeys.cli.common import Json, app
-from journeys.cli.output import bar, err, out, say, table
+from journeys.cli.output import bar, note, out, say, table, tell
 from journeys.cli.run import serve_app
 from journeys.demo.base import customer_base
 from journeys.demo.run import Replay, VirtualClock, replay, story_of, tables
@@ -43,10 +43,7 @@ def demo(
     made.close()
     if serve:
         made = Parts(chosen)
-        err.print(
-            f"Console on http://{host}:{port} · API key {key} · demo data, nobody is mailed · Ctrl-C ends",
-            highlight=False,
-        )
+        note(f"Console on http://{host}:{port} · API key {key} · demo data, nobody is mailed · Ctrl-C ends")
         serve_app(made, Engine(made), host, port, open_console=True)
         made.close()
 
@@ -68,16 +65,15 @@ def _tell(made: Parts, base: Any, done: Replay, now: int) -> None:
     }
 
     def human() -> None:
-        out.print(
-            f"\n{done.events:,} events of {done.accounts} accounts in {done.seconds:.1f} s: "
-            f"{done.events_per_second:,.0f} events/s through the whole pipeline, {done.dead} dead letters\n",
-            highlight=False,
+        tell(
+            "",
+            f"{done.events:,} events of {done.accounts} accounts in {done.seconds:.1f} s: "
+            f"{done.events_per_second:,.0f} events/s through the whole pipeline, {done.dead} dead letters",
+            "",
         )
         for title, (columns, rows) in found.items():
             table(title, columns, rows)
         out.print("One account's story, from event to mail", style="bold")
-        for line in story:
-            out.print(f"  {line}", markup=False, highlight=False)
-        out.print()
+        tell(*(f"  {line}" for line in story), "")
 
     say(body, human)

@@ -1,6 +1,7 @@
 """Definitions as files, and scenarios: `apply`, `diff`, `lint`, `pull`, `test`."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +11,9 @@ import yaml
 from channels.render import Renderer
 from journeys.assets import asset
 from journeys.cli.common import Json, app, parts
-from journeys.cli.output import fail, lines, out, say, table
-from journeys.definitions import Draft, Fault, Refused, read_folder
+from journeys.cli.output import fail, lines, say, table, tell
+from journeys.cli.remote import apply_drafts, beside
+from journeys.definitions import MODELS, Draft, Fault, Refused, read_folder
 from journeys.definitions import lint as lint_drafts
 from journeys.scenarios.play import CannotDo, Result, play
 from journeys.scenarios.story import StoryRefused, read_stories
@@ -53,52 +55,55 @@ def lint(folder: Folder, json: Json = False) -> None:
 @app.command()
 def apply(
     folder: Folder,
-    activate: Annotated[bool, typer.Option(help="Make them live after all checks.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Only say what would change.")] = False,
+    activate: Annotated[bool, typer.Option("--activate", help="Make them live after all checks.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    current: Annotated[
+        bool, typer.Option("--current", help="With --activate: also act where a trigger holds already.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Bring definitions of a folder into the database: new versions where they differ."""
-    drafts = _read(folder)
-    with parts() as made:
-        changes = _changes(made.library.list, drafts)
-        if not dry_run:
-            try:
-                if activate:
-                    made.activate(drafts)
-                else:
-                    made.library.put(drafts, made.now())
-            except Refused as refused:
-                _show_faults(refused.faults)
-                raise typer.Exit(1) from refused
+    """Bring the definitions of a folder into the service: new versions where they differ."""
+    changes = _bring(_read(folder), activate=activate, dry_run=dry_run, current=current)
     verb = "would change" if dry_run else "activated" if activate else "kept as drafts"
     say(changes, lambda: _show_changes(changes, verb))
 
 
 @app.command()
 def diff(folder: Folder, json: Json = False) -> None:
-    """What `apply` would change."""
-    drafts = _read(folder)
-    with parts() as made:
-        changes = _changes(made.library.list, drafts)
+    """What `apply` would change; exit 1 where something would."""
+    changes = _bring(_read(folder), dry_run=True)
     say(changes, lambda: _show_changes(changes, "would change"))
     if changes:
         raise typer.Exit(1)
 
 
-def _changes(listed: Any, drafts: list[Draft]) -> list[dict[str, Any]]:
-    known = {(kind, row["key"]): row for kind in {d.kind for d in drafts} for row in listed(kind)}
-    found = []
-    for draft in drafts:
-        row = known.get((draft.kind, draft.key))
-        if row is None or row["hash"] != draft.hash:
-            change = "new" if row is None else f"version {row['version'] + 1}"
-            found.append({"kind": draft.kind, "key": draft.key, "change": change, "file": draft.file})
-    return found
+def _bring(drafts: list[Draft], **how: bool) -> Sequence[dict[str, Any]]:
+    """By the running service where JOURNEYS_URL names one, else here."""
+    try:
+        with beside() as remote:
+            return _bring_here(drafts, **how) if remote is None else apply_drafts(remote, drafts, **how)
+    except Refused as refused:
+        _show_faults(refused.faults)
+        raise typer.Exit(1) from refused
 
 
-def _show_changes(changes: list[dict[str, Any]], verb: str) -> None:
+def _bring_here(
+    drafts: list[Draft], *, activate: bool = False, dry_run: bool = False, current: bool = False
+) -> Sequence[dict[str, Any]]:
+    with parts() as made:
+        changes = made.library.changes(drafts, activate)
+        if dry_run:
+            return changes
+        if activate:
+            made.activate(drafts, current)
+        else:
+            made.library.put(drafts, made.now())
+        return changes
+
+
+def _show_changes(changes: Sequence[dict[str, Any]], verb: str) -> None:
     if not changes:
-        out.print("nothing differs")
+        tell("nothing differs")
         return
     table(verb, ["kind", "key", "change"], [[c["kind"], c["key"], c["change"]] for c in changes])
 
@@ -160,10 +165,15 @@ def run_scenarios(
 
 
 def _files(paths: list[Path]) -> list[Path]:
+    """The files, and of folders all that may hold scenarios: a folder of definitions has them among others."""
     found: list[Path] = []
     for path in paths:
-        found += sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")]) if path.is_dir() else [path]
+        found += sorted(filter(_may_hold_scenarios, path.rglob("*.y*ml"))) if path.is_dir() else [path]
     return found
+
+
+def _may_hold_scenarios(path: Path) -> bool:
+    return path.parent.name not in MODELS and path.stem not in MODELS
 
 
 def _play_all(files: list[Path]) -> tuple[list[Result], list[str]]:
@@ -178,16 +188,9 @@ def _play_all(files: list[Path]) -> tuple[list[Result], list[str]]:
 
 def _show_results(results: list[Result], broken: list[str], seconds: float) -> None:
     for result in results:
-        out.print(
-            f"{'✓' if not result.mismatches else '✗'} {result.story.scenario}", markup=False, highlight=False
-        )
+        tell(f"{'✓' if not result.mismatches else '✗'} {result.story.scenario}")
         for mismatch in result.mismatches:
-            out.print(
-                "\n".join(f"    {line}" for line in str(mismatch).splitlines()), markup=False, highlight=False
-            )
-    for line in broken:
-        out.print(f"✗ {line}", markup=False, highlight=False)
+            tell(*(f"    {line}" for line in str(mismatch).splitlines()))
+    tell(*(f"✗ {line}" for line in broken))
     failed = sum(bool(result.mismatches) for result in results) + len(broken)
-    out.print(
-        f"\n{len(results) + len(broken) - failed} passed, {failed} failed in {seconds:.1f} s", highlight=False
-    )
+    tell("", f"{len(results) + len(broken) - failed} passed, {failed} failed in {seconds:.1f} s")

@@ -1,16 +1,17 @@
 """Operations: `migrate`, `keys create`, `doctor`."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
 import typer
 
-from journeys.cli.common import Json, app, parts, settings
+from journeys.cli.common import Json, app, opened, parts, settings
 from journeys.cli.output import fail, lines, say, table
 from journeys.settings import Settings
-from journeys.store.database import Database
+from journeys.store.library import Library
 from journeys.store.schema import current, head, upgrade
 
-keys = typer.Typer(no_args_is_help=True, help="API keys.")
+keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 app.add_typer(keys, name="keys")
 _SECRETS = ("secret", "key", "smtp_url", "database_url")
 
@@ -20,11 +21,8 @@ def migrate(
     check: Annotated[bool, typer.Option(help="Only say where it is.")] = False, json: Json = False
 ) -> None:
     """Bring the database to this version. Running it again does nothing."""
-    database = Database(settings().database_url)
-    try:
+    with opened(settings()) as database:
         before, after = (current(database), head()) if check else upgrade(database)
-    finally:
-        database.close()
     say({"from": before, "to": after}, f"{before or 'empty'} → {after}")
     if check and before != after:
         raise typer.Exit(1)
@@ -57,11 +55,12 @@ def listed(json: Json = False) -> None:
 
 
 @keys.command("revoke")
-def revoke(key_id: str) -> None:
+def revoke(key_id: str, json: Json = False) -> None:
     """The key opens nothing from now on."""
     with parts() as made:
         if not made.keys.revoke(key_id, made.now()):
-            fail(f"there is no key {key_id!r} that is not revoked")
+            fail(f"there is no key {key_id!r} that is not revoked: `journeys keys list` shows the ids")
+    say({"id": key_id, "revoked": True}, f"{key_id} opens nothing any more")
 
 
 @app.command()
@@ -75,19 +74,30 @@ def doctor(
     if show:
         _show_settings()
         return
-    with parts(ready=False) as made:
-        version = current(made.database)
-        found = {
-            "database": str(made.database.url.render_as_string(hide_password=True)),
-            "version": version,
-            "needs": head(),
-            "mail": "kept, not sent (JOURNEYS_SMTP_URL is unset)"
-            if made.settings.smtp_url is None
-            else "sent by SMTP",
-            "events": "Kafka" if made.settings.kafka_bootstrap else "embedded log",
-            "definitions": len(made.library.live()) if version == head() else None,
-        }
-    say(found, lines(*(f"{name:<12} {value}" for name, value in found.items())))
+    found = _found(settings())
+    trouble = found["trouble"]
+    shown = {**found, "trouble": "; ".join(trouble) or "none"}
+    say(found, lines(*(f"{name:<12} {value}" for name, value in shown.items())))
+    if trouble:
+        raise typer.Exit(1)
+
+
+def _found(chosen: Settings) -> dict[str, Any]:
+    """What there is and what is wrong with it; looked at without what only a running service needs."""
+    with opened(chosen) as database:
+        version = current(database)
+        live = len(Library(database).live()) if version == head() else None
+    missing_secret = ["JOURNEYS_SECRET is not set: nothing that sends will start"]
+    old = [f"the database is on version {version or 'none'}, needs {head()}: run `journeys migrate`"]
+    return {
+        "database": database.url.render_as_string(hide_password=True),
+        "version": version,
+        "needs": head(),
+        "mail": "sent by SMTP" if chosen.smtp_url else "kept, not sent (JOURNEYS_SMTP_URL is unset)",
+        "events": "Kafka" if chosen.kafka_bootstrap else "embedded log",
+        "definitions": live,
+        "trouble": missing_secret * (chosen.secret is None) + old * (version != head()),
+    }
 
 
 def _show_settings() -> None:
@@ -95,12 +105,24 @@ def _show_settings() -> None:
     found = [
         {
             "name": f"JOURNEYS_{name.upper()}",
-            "type": getattr(field.annotation, "__name__", str(field.annotation)),
+            "type": _type(field.annotation),
             "default": None if field.is_required() else field.default,
             "meaning": field.description,
             "value": "••••" if name in _SECRETS and getattr(values, name) else getattr(values, name),
         }
         for name, field in Settings.model_fields.items()
     ]
-    rows = [[f["name"], f["type"], f["default"], f["meaning"]] for f in found]
+    rows = [[f["name"], f["type"], _default(f["default"]), f["meaning"]] for f in found]
     say(found, lambda: table("Settings", ["name", "type", "default", "meaning"], rows))
+
+
+def _type(annotation: Any) -> str:
+    """As an operator writes it: `Path | None` is a path."""
+    plain = re.sub(r"\w+\.", "", getattr(annotation, "__name__", str(annotation)))
+    return str(annotation).removesuffix("[str]") if plain == "list" else plain.removesuffix(" | None").lower()
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return "unset"
+    return ",".join(map(str, value)) or "unset" if isinstance(value, list) else str(value)

@@ -25,6 +25,7 @@ def say(value: Any, human: Callable[[], None] | str | None = None) -> None:
     """The value as JSON, or what a person reads."""
     if Voice.json:
         sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
+        sys.stdout.flush()  # whoever started us may be waiting for this line
     elif callable(human):
         human()
     else:

@@ -10,8 +10,8 @@ import uvicorn
 
 from journeys.api.app import create_app
 from journeys.bootstrap import Engine, Parts, first_key
-from journeys.cli.common import app, parts, settings
-from journeys.cli.output import err, fail
+from journeys.cli.common import Json, app, parts, settings
+from journeys.cli.output import Voice, fail, note, say
 from journeys.definitions import read_folder
 from journeys.store.schema import upgrade
 
@@ -42,20 +42,24 @@ def serve_app(
 
 
 def _announce(made: Parts, host: str, port: int) -> None:
+    """On standard error for people; with --json one object on standard output, for what starts us."""
     key = first_key(made)
-    err.print(f"Console and API on http://{host}:{port}  (docs at /docs)", highlight=False)
-    if key is not None:
-        err.print(f"Your first admin key, shown this once: {key}", highlight=False)
+    url = f"http://{host}:{port}"
+    note(f"Console and API on {url}  (docs at /docs)")
+    if Voice.json:
+        say({"url": url, "first_key": key})
+    elif key is not None:
+        note(f"Your first admin key, shown this once: {key}")
 
 
 @app.command()
-def serve(host: Host = None, port: Port = None) -> None:
+def serve(host: Host = None, port: Port = None, json: Json = False) -> None:
     """API, console, worker, dispatcher and clock in one process."""
     chosen = settings()
     with parts(ready=False) as made:
         before, after = upgrade(made.database)
         if before != after:
-            err.print(f"database: {before or 'empty'} → {after}")
+            note(f"database: {before or 'empty'} → {after}")
         _apply_folder(made)
         where = host or chosen.host, port or chosen.port
         _announce(made, *where)
@@ -66,16 +70,18 @@ def _apply_folder(made: Parts) -> None:
     folder = made.settings.definitions_dir
     if folder is not None:
         changed = made.activate(read_folder(folder))
-        err.print(f"definitions of {folder}: {changed} new versions active")
+        note(f"definitions of {folder}: {changed} new versions active")
 
 
 @app.command()
-def api(host: Host = None, port: Port = None) -> None:
+def api(host: Host = None, port: Port = None, json: Json = False) -> None:
     """The API and console alone; worker, dispatcher and clock run elsewhere."""
     chosen = settings()
     _needs_a_server(chosen.database_url)
     with parts() as made:
-        serve_app(made, None, host or chosen.host, port or chosen.port)
+        where = host or chosen.host, port or chosen.port
+        _announce(made, *where)
+        serve_app(made, None, *where)
 
 
 def _run(**which: Any) -> None:
@@ -86,6 +92,7 @@ def _run(**which: Any) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         engine.start()
+        say({"running": list(which)}, lambda: note(f"running: {', '.join(which)}; Ctrl-C ends"))
         while not stop.wait(1.0):
             trouble = engine.trouble()
             if trouble is not None:
@@ -102,18 +109,18 @@ def _needs_a_server(url: str) -> None:
 
 
 @app.command()
-def worker() -> None:
+def worker(json: Json = False) -> None:
     """Fold events from the log or Kafka."""
     _run(worker=True)
 
 
 @app.command()
-def dispatcher() -> None:
+def dispatcher(json: Json = False) -> None:
     """Judge and send what is due."""
     _run(dispatcher=True)
 
 
 @app.command()
-def clock() -> None:
+def clock(json: Json = False) -> None:
     """Let accounts and tasks live through what falls due."""
     _run(clock=True)

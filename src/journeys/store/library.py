@@ -79,6 +79,23 @@ class Library:
             )
             return [_shown(row) for row in rows]
 
+    def changes(self, drafts: Sequence[Draft], activate: bool = False) -> Sequence[dict[str, Any]]:
+        """What `put` would make of these, and with `activate` which drafts would become live:
+        `{kind, key, change, file}`, `change` being `new`, `version n` or `activated`."""
+        found = []
+        for draft in drafts:
+            newest = self.get(draft.kind, draft.key)
+            change = None
+            if newest is None:
+                change = "new"
+            elif newest["hash"] != draft.hash:
+                change = f"version {newest['version'] + 1}"
+            elif activate and newest["status"] == "draft":
+                change = "activated"
+            if change is not None:
+                found.append({"kind": draft.kind, "key": draft.key, "change": change, "file": draft.file})
+        return found
+
     def list(self, kind: str) -> list[dict[str, Any]]:
         """The newest version of each key."""
         with self._database.read() as connection:
