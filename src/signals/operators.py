@@ -4,6 +4,7 @@ No coercion (semantics §3): values of other types are not equal and do not comp
 only `is_not`, `not_in` and `exists: false`.
 """
 
+import operator
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -221,10 +222,34 @@ def predicate(comparison: Comparison) -> Predicate:
     return lambda value: all(check(value) for check in checks)
 
 
+_NUMERIC: dict[str, Callable[[Any, Any], bool]] = {
+    "is": operator.eq,
+    "is_not": operator.ne,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+
+
 def numeric_predicate(words: dict[str, int | float]) -> Predicate:
-    """The numeric comparison as one function; a missing value satisfies only `is_not`."""
-    comparison = Comparison.model_validate(words)
-    return predicate(comparison)
+    """The comparison of a number the service has computed itself, as one function; missing satisfies only `is_not`."""
+    tests = [_numeric(word, threshold) for word, threshold in words.items()]
+    if len(tests) == 1:
+        return tests[0]
+    return lambda value: all(test(value) for test in tests)
+
+
+def _numeric(word: str, threshold: float) -> Predicate:
+    compare, of_missing = _NUMERIC[word], word == "is_not"
+    exact = Decimal(str(threshold)) if isinstance(threshold, float) else threshold
+
+    def test(value: Any) -> bool:
+        if value is MISSING:
+            return of_missing
+        return compare(value, exact if type(value) is Decimal else threshold)
+
+    return test
 
 
 def dig(data: Any, path: tuple[str, ...]) -> Any:

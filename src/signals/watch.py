@@ -4,11 +4,10 @@ Definitions are compiled once into `Watched`, ordered so that whatever one uses 
 evaluates only those that read what it touched, and time passing only profiles whose `look_at` has come.
 """
 
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from heapq import heapify, heappop, heappush
 
 from signals.conditions import Node
-from signals.conditions.node import soonest
 from signals.definitions import Milestone, Segment, Signal, Stage
 from signals.instant import Instant
 from signals.measures import Measure, shared, type_matches
@@ -26,6 +25,10 @@ from signals.watches import (
 )
 
 __all__ = ["OWN_SOURCE", "CircularDefinitions", "Edge", "Sight", "Watched", "watch"]
+
+
+PLACES_KEPT = 10_000
+"""Sets of touched tokens whose readers are remembered."""
 
 
 class CircularDefinitions(ValueError):
@@ -67,6 +70,7 @@ class Watched:
             for token in watch.reads:
                 self._readers.setdefault(token, []).append(place)
         self._by_type: dict[str, list[Measure]] = {}
+        self._places: dict[frozenset[str], tuple[int, ...]] = {}
 
     def measures_of(self, event_type: str) -> list[Measure]:
         """The measures that take events of the type."""
@@ -74,6 +78,15 @@ class Watched:
         if found is None:
             found = [m for m in self.measures.values() if any(type_matches(p, event_type) for p in m.types)]
             self._by_type[event_type] = found
+        return found
+
+    def places(self, touched: frozenset[str]) -> tuple[int, ...]:
+        """Places of the readers of what was touched, in order; remembered, since most events touch alike."""
+        found = self._places.get(touched)
+        if found is None:
+            found = tuple(sorted(set(self.readers(touched))))
+            if len(self._places) < PLACES_KEPT:
+                self._places[touched] = found
         return found
 
     def readers(self, touched: Iterable[str]) -> Iterator[int]:
@@ -97,24 +110,24 @@ def watch(
     nothing (history); `late` nothing but date edges (an event too old to act on).
     """
     sight = Sight(profile, now, silent, late)
-    places = list(range(len(watched.watches))) if touched is None else sorted(set(watched.readers(touched)))
+    places = (
+        list(range(len(watched.watches))) if touched is None else list(watched.places(frozenset(touched)))
+    )
     earliest = None if touched is None else profile.look_at
-    heapify(places)
-    last = -1
-    while places:
-        place = heappop(places)
-        if place == last:
-            continue
-        last = place
+    turn = 0
+    while turn < len(places):
+        place = places[turn]
+        turn += 1
         until = watched.watches[place].settle(sight)
-        if until is not None and until <= now:
-            until = now + 1  # an `until` that is not ahead would never let time pass
-        earliest = soonest(earliest, until)
-        _count_own(sight, watched)
-        for reader in watched.readers(sight.touched):
-            if reader > place:
-                heappush(places, reader)
-        sight.touched.clear()
+        if until is not None:
+            until = max(until, now + 1)  # an `until` that is not ahead would never let time pass
+            earliest = until if earliest is None or until < earliest else earliest
+        if sight.touched or sight.uncounted:
+            _count_own(sight, watched)
+            for reader in sorted(set(watched.readers(sight.touched))):
+                if reader > place and reader not in places[turn:]:
+                    insort(places, reader, lo=turn)
+            sight.touched.clear()
     profile.look_at = earliest
     return sight
 

@@ -72,6 +72,10 @@ class Sight:
         self.uncounted.append(event)
 
 
+_NEVER = SignalState()
+"""What is remembered of a signal that has never been open."""
+
+
 class SignalWatch(Watch):
     """Fires when its condition turns true, rises, or a date edge is passed; stays open until it clears."""
 
@@ -84,6 +88,7 @@ class SignalWatch(Watch):
         else:
             ranked = sorted(levels, key=lambda level: SEVERITIES.index(level.severity))
             self.levels = [(compile_condition(level.when), level.severity) for level in ranked]
+        self.single = self.levels[0][0] if len(self.levels) == 1 else None
         self.clear = None if definition.clear is None else compile_condition(definition.clear)
         self.definition = definition
         nodes = [node for node, _ in self.levels] + ([self.clear] if self.clear else [])
@@ -92,10 +97,14 @@ class SignalWatch(Watch):
             self.also_reads.add(f"attribute:{definition.dates.attribute.split('.')[1]}")
 
     def settle(self, sight: Sight) -> Instant | None:
-        state = sight.profile.signals.get(self.key) or SignalState()
+        state = sight.profile.signals.get(self.key, _NEVER)
         if self.definition.dates is not None:
             return self._settle_dates(sight, state, self.definition.dates.before)
-        level, known_none, until = self._level(sight.moment)
+        if self.single is not None:
+            holds, until = self.single.test(sight.moment)
+            level, known_none = (0 if holds else -1), holds is False
+        else:
+            level, known_none, until = self._level(sight.moment)
         if level < 0 and not state.open:
             return until
         if self.clear is None:

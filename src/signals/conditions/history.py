@@ -64,6 +64,13 @@ class ChangeNode(MeasureNode):
 
     def test(self, moment: Moment) -> Answer:
         states = self._states(moment)
+        if not states:
+            return False, self._role_until(moment)
+        whole_at = min(state[0][0] for state in states) * self.step + 3 * self.block
+        if moment.now < whole_at and not any(state[2] for state in states):
+            return False, soonest(
+                whole_at, self._role_until(moment)
+            )  # fewer than two blocks before the recent one
         holds = self._holds(states, moment.now)
         edge: Instant | None = moment.now
         for _ in range(STEPS_AHEAD):

@@ -148,6 +148,28 @@ class CountNode(WindowNode):
         countable = measure.keyed is None and self.divisor is None
         self.crossing = self._crossing() if countable else None
 
+    def test(self, moment: Moment) -> Answer:
+        """A plain count against one threshold is what most conditions are: answered without a detour."""
+        if self.crossing is None:
+            return super().test(moment)
+        kept = moment.profile.measures.get(self.measure.id)
+        state = None if kept is None else kept.get(ALL)
+        if state is None:
+            return self.matches(0), None
+        buckets, totals, gone = state
+        if self.far is None or not buckets:
+            return self.matches(totals[-1] if totals else 0 if self.far else gone), None
+        total, first = totals[-1], (moment.now - self.far) // self.step
+        if buckets[0] < first:
+            place = bisect_left(buckets, first)
+            gone = totals[place - 1]
+        holds = self.matches(total - gone)
+        true_when_many, strict, threshold = self.crossing
+        if holds is not true_when_many:
+            return holds, None  # a count only falls by itself
+        place = bisect_right(totals, total - threshold) if strict else bisect_left(totals, total - threshold)
+        return holds, ((buckets[place] + 1) * self.step + self.far if place < len(buckets) else None)
+
     def _of_key(self, state: Any, now: Instant) -> int:
         if self.far is None:
             return tally_total(state)
@@ -160,20 +182,6 @@ class CountNode(WindowNode):
             return self._of_key(state.get(ALL), moment.now)
         counts = [self._of_key(entry, moment.now) for entry in state.values()]
         return max(counts, default=0) if self.same else sum(counts)
-
-    def until(self, moment: Moment, holds: bool) -> Instant | None:
-        if self.crossing is None:
-            return super().until(moment, holds)
-        true_when_many, strict, threshold = self.crossing
-        if holds is not true_when_many:
-            return None  # a count only falls by itself
-        state = self.state(moment).get(ALL)
-        if state is None or not state[0] or self.far is None:
-            return None
-        buckets, totals, _ = state
-        keep = totals[-1] - threshold
-        place = bisect_right(totals, keep) if strict else bisect_left(totals, keep)
-        return (buckets[place] + 1) * self.step + self.far if place < len(buckets) else None
 
 
 class AmountNode(WindowNode):
