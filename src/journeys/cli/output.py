@@ -64,7 +64,10 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    """A small table; numbers stand right."""
+    """A small table; numbers stand right. One without rows is a line that says so."""
+    if not rows:
+        tell(f"{title}: none")
+        return
     drawn = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for place, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[place], int | float) for row in rows)
