@@ -1,0 +1,411 @@
+"""The command line: one-line errors, exit codes, JSON everywhere, and the same words beside a running service."""
+
+import json
+import re
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer.main
+import uvicorn
+
+from journeys.api.app import create_app
+from journeys.bootstrap import Engine, Parts
+from journeys.cli import app, main
+from journeys.settings import Settings
+from journeys.store.schema import upgrade
+
+FIRST_PLAY = Path(__file__).parents[2] / "examples" / "first-play"
+SECRET = "a secret of at least sixteen characters"
+
+
+class Said(NamedTuple):
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.out)
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs `journeys …` in an empty folder with nothing but a secret in the environment."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"JOURNEYS_{name.upper()}", raising=False)
+    monkeypatch.setenv("JOURNEYS_SECRET", SECRET)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["journeys", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        told = capsys.readouterr()
+        return Said(int(left.value.code or 0), told.out, told.err)
+
+    return run
+
+
+@pytest.fixture
+def migrated(run: Run) -> Run:
+    """The same, with the embedded database made."""
+    assert run("migrate").status == 0
+    return run
+
+
+def event(name: str, kind: str = "support.ticket_opened", **fields: Any) -> str:
+    body = {"specversion": "1.0", "id": name, "source": "file", "type": kind, "account": "acme", **fields}
+    return json.dumps(body)
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    """Every command by its words."""
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from ((name, below) for below in command.commands)
+        else:
+            yield (name,)
+
+
+def one_line(text: str) -> bool:
+    return text.startswith("journeys: ") and text.count("\n") == 1
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["nope"],
+            ["lint"],
+            ["lint", "nowhere"],
+            ["apply", ".", "--nope"],
+            ["keys", "create"],
+            ["dead", "x"],
+        ],
+    )
+    def test_a_command_that_makes_no_sense_is_one_line_and_2(self, run: Run, words: list[str]) -> None:
+        said = run(*words)
+        assert said.status == 2
+        assert said.out == ""
+        assert one_line(said.err)
+        assert "--help`)" in said.err
+
+    @pytest.mark.parametrize("words", [[], ["events"], ["dead"], ["keys"]])
+    def test_a_group_alone_shows_its_commands(self, run: Run, words: list[str]) -> None:
+        said = run(*words)
+        assert said.status == 2
+        assert "Commands" in said.out + said.err
+        assert "journeys: " not in said.err
+
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (["explain", "acme"], "run `journeys migrate`"),
+            (["worker"], "on PostgreSQL"),
+            (["api"], "on PostgreSQL"),
+            (["keys", "list"], "run `journeys migrate`"),
+        ],
+    )
+    def test_what_is_missing_is_one_line_that_says_what_to_do(
+        self, run: Run, words: list[str], told: str
+    ) -> None:
+        said = run(*words)
+        assert said.status == 1
+        assert one_line(said.err)
+        assert told in said.err
+
+    def test_a_setting_that_makes_no_sense_is_named(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("JOURNEYS_SECRET", "short")
+        said = run("keys", "list")
+        assert said.status == 1
+        assert re.fullmatch(r"journeys: JOURNEYS_SECRET: needs at least 16 characters.*\n", said.err)
+
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            (["keys", "create", "me", "--scope", "everything"], "everything"),
+            (["keys", "revoke", "nobody"], "journeys keys list"),
+            (["explain", "nobody"], "there is no account 'nobody'"),
+            (["explain", "acme", "--at", "teatime"], "teatime"),
+            (["dead", "show", "nothing"], "nothing"),
+        ],
+    )
+    def test_what_is_not_there_is_said_by_name(self, migrated: Run, words: list[str], told: str) -> None:
+        said = migrated(*words)
+        assert said.status == 1
+        assert said.out == ""
+        assert one_line(said.err)
+        assert told in said.err
+
+    def test_a_database_in_use_points_to_the_service_that_has_it(self, migrated: Run) -> None:
+        holder = Parts(Settings(database_url="sqlite:///journeys.db", secret=SECRET))
+        try:
+            said = migrated("keys", "list")
+        finally:
+            holder.close()
+        assert said.status == 1
+        assert one_line(said.err)
+        assert "JOURNEYS_URL" in said.err
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+    def test_every_command_speaks_json(self, words: tuple[str, ...]) -> None:
+        group: Any = typer.main.get_command(app)
+        for word in words:
+            group = group.commands[word]
+        assert any("--json" in parameter.opts for parameter in group.params)
+        assert group.help
+
+    def test_doctor_names_everything_that_is_missing(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("JOURNEYS_SECRET")
+        said = run("doctor", "--json")
+        assert said.status == 1
+        assert [trouble.split()[0] for trouble in said.body["trouble"]] == ["JOURNEYS_SECRET", "the"]
+
+    def test_doctor_is_content_where_nothing_is_missing(self, migrated: Run) -> None:
+        said = migrated("doctor", "--json")
+        assert (said.status, said.body["trouble"]) == (0, [])
+
+    def test_doctor_shows_every_setting_by_its_whole_name(self, run: Run) -> None:
+        said = run("doctor", "--settings")
+        assert all(f"JOURNEYS_{name.upper()}" in said.out for name in Settings.model_fields)
+
+    def test_doctor_shows_no_secret(self, run: Run) -> None:
+        assert SECRET not in run("doctor", "--settings", "--json").out
+
+    def test_a_key_is_one_line_to_copy(self, migrated: Run) -> None:
+        said = migrated("keys", "create", "me", "--scope", "csm", "--scope", "ingest")
+        assert re.fullmatch(r"jk_\S+\n", said.out)
+        assert [key["scopes"] for key in migrated("keys", "list", "--json").body] == [["csm", "ingest"]]
+
+    def test_migrating_twice_does_nothing_the_second_time(self, run: Run) -> None:
+        first, second = run("migrate", "--json").body, run("migrate", "--json").body
+        assert first["from"] is None
+        assert second["from"] == second["to"] == first["to"]
+
+
+class TestDefinitions:
+    def test_a_sound_folder_has_nothing_to_mend(self, run: Run) -> None:
+        assert run("lint", FIRST_PLAY) == (0, "nothing to mend\n", "")
+
+    def test_a_fault_is_a_line_with_file_and_pointer(self, run: Run, tmp_path: Path) -> None:
+        broken(tmp_path / "mine")
+        said = run("lint", "mine")
+        assert said.status == 1
+        assert said.out == "plays/x.yaml: /trigger/signal: there is no signal 'nope'\n"
+
+    def test_a_folder_is_kept_activated_and_then_differs_no_more(self, migrated: Run) -> None:
+        assert migrated("diff", FIRST_PLAY).status == 1
+        assert {row["change"] for row in migrated("apply", FIRST_PLAY, "--json").body} == {"new"}
+        again = migrated("apply", FIRST_PLAY, "--activate", "--json").body
+        assert {row["change"] for row in again} == {"activated"}
+        assert migrated("apply", FIRST_PLAY, "--activate").out == "nothing differs\n"
+        assert migrated("diff", FIRST_PLAY) == (0, "nothing differs\n", "")
+
+    def test_a_dry_run_keeps_nothing(self, migrated: Run) -> None:
+        assert len(migrated("apply", FIRST_PLAY, "--activate", "--dry-run", "--json").body) == 4
+        assert migrated("diff", FIRST_PLAY).status == 1
+
+    def test_what_is_live_can_be_pulled_and_differs_from_nothing(self, migrated: Run) -> None:
+        migrated("apply", FIRST_PLAY, "--activate")
+        assert len(migrated("pull", "pulled", "--json").body) == 4
+        assert migrated("diff", "pulled") == (0, "nothing differs\n", "")
+
+    def test_faults_refuse_the_folder(self, migrated: Run, tmp_path: Path) -> None:
+        broken(tmp_path / "mine")
+        said = migrated("apply", "mine", "--activate", "--json")
+        assert said.status == 1
+        assert [(fault["file"], fault["pointer"]) for fault in said.body] == [
+            ("plays/x.yaml", "/trigger/signal")
+        ]
+
+
+class TestScenarios:
+    def test_a_folder_of_definitions_has_its_scenarios_played_and_nothing_else(self, run: Run) -> None:
+        said = run("test", FIRST_PLAY)
+        assert said.status == 0
+        assert re.search(r"^2 passed, 0 failed in \d+\.\d s$", said.out, re.MULTILINE)
+
+    def test_a_failed_expectation_shows_when_what_was_expected_and_what_was_seen(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        (tmp_path / "mine.yaml").write_text(
+            "scenario: Nothing happens\nclock: 2026-03-02T09:00:00Z\nuses: none\n"
+            "given: [{account: {id: acme}}]\nthen: [{at: 1h, expect: {tasks: [{account: acme, title: Call}]}}]\n"
+        )
+        said = run("test", "mine.yaml")
+        assert said.status == 1
+        assert said.out.startswith("✗ Nothing happens\n    at 1h: tasks\n      expected  ")
+        assert "      seen      []" in said.out
+        assert "0 passed, 1 failed" in said.out
+        assert [r["passed"] for r in run("test", "mine.yaml", "--json").body["results"]] == [False]
+
+    def test_a_file_that_is_no_scenario_fails_by_name(self, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "mine.yaml").write_text("scenaro: typo\n")
+        said = run("test", "mine.yaml")
+        assert said.status == 1
+        assert "mine.yaml" in said.out
+
+    def test_a_folder_without_scenarios_is_a_mistake(self, run: Run, tmp_path: Path) -> None:
+        said = run("test", tmp_path)
+        assert said.status == 1
+        assert one_line(said.err)
+
+
+class TestImport:
+    def test_a_file_twice_counts_once_and_names_what_it_refused(self, migrated: Run, tmp_path: Path) -> None:
+        lines = [event("e1"), "nonsense", event("e2"), event("e1", data={"other": 1})]
+        (tmp_path / "e.jsonl").write_text("\n".join(lines))
+        first, second = (
+            migrated("events", "import", "e.jsonl", "--json"),
+            migrated("events", "import", "e.jsonl", "--json"),
+        )
+        assert first.body["folded"] == 2
+        assert first.body["files"][0]["refused"] == {"malformed": 1, "id_conflict": 1}
+        assert (second.body["files"][0]["accepted"], second.body["files"][0]["duplicates"]) == (0, 2)
+
+    @pytest.mark.parametrize("words", [["--format", "xml"], ["--format", "csv"]])
+    def test_a_format_that_cannot_be_read_says_which_can(
+        self, migrated: Run, tmp_path: Path, words: list[str]
+    ) -> None:
+        (tmp_path / "e.csv").write_text("a,b\n")
+        said = migrated("events", "import", "e.csv", *words)
+        assert said.status == 1
+        assert one_line(said.err)
+        assert "--map" in said.err
+
+
+def broken(folder: Path) -> None:
+    """A folder whose play waits for a signal that nobody defines."""
+    (folder / "plays").mkdir(parents=True)
+    (folder / "plays" / "x.yaml").write_text("{key: x, trigger: {signal: nope}, steps: [{end: {}}]}\n")
+
+
+class Service(NamedTuple):
+    """A running service and what it is made of."""
+
+    url: str
+    key: str
+    parts: Parts
+
+
+@pytest.fixture
+def service(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """A whole service on a port of its own; commands find it by JOURNEYS_URL and JOURNEYS_KEY."""
+    made = Parts(Settings(database_url=f"sqlite:///{tmp_path / 'served.db'}", secret=SECRET), durable=False)
+    upgrade(made.database)
+    key = made.keys.create("me", ["admin"], made.now())
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server = uvicorn.Server(uvicorn.Config(create_app(made, Engine(made)), log_level="critical"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        monkeypatch.setenv("JOURNEYS_URL", url)
+        monkeypatch.setenv("JOURNEYS_KEY", key)
+        yield Service(url, key, made)
+        server.should_exit = True
+        thread.join()
+    made.close()
+
+
+class TestBesideAService:
+    def test_a_folder_goes_over_whole_and_then_differs_no_more(self, run: Run, service: Service) -> None:
+        assert {row["file"] for row in run("apply", FIRST_PLAY, "--activate", "--json").body} >= {
+            "signals/ticket_spike.yaml"
+        }
+        assert run("diff", FIRST_PLAY) == (0, "nothing differs\n", "")
+        assert [draft.key for draft in service.parts.library.live() if draft.kind == "plays"] == [
+            "tickets-in-a-row"
+        ]
+
+    def test_its_refusals_name_our_files(self, run: Run, service: Service, tmp_path: Path) -> None:
+        broken(tmp_path / "mine")
+        said = run("apply", "mine", "--activate")
+        assert (said.status, said.out) == (
+            1,
+            "plays/x.yaml: /trigger/signal: there is no signal 'nope'\n",
+        )
+
+    def test_an_import_is_posted_in_batches_and_counted_once(
+        self, run: Run, service: Service, tmp_path: Path
+    ) -> None:
+        lines = [event(f"e{number}") for number in range(1_100)]
+        (tmp_path / "e.jsonl").write_text("\n".join([*lines, "nonsense", event("e7", data={"x": 1})]))
+        first = run("events", "import", "e.jsonl", "--json").body["files"][0]
+        second = run("events", "import", "e.jsonl", "--json").body["files"][0]
+        assert (first["rows"], first["accepted"], first["duplicates"]) == (1_102, 1_100, 0)
+        assert first["refused"] == {"malformed": 1, "id_conflict": 1}
+        assert "row 1102" in first["first_refusals"]["id_conflict"]
+        assert (second["accepted"], second["duplicates"]) == (0, 1_100)
+
+    def test_imported_history_starts_nothing_and_current_events_do(
+        self, run: Run, service: Service, tmp_path: Path
+    ) -> None:
+        run("apply", FIRST_PLAY, "--activate")
+        (tmp_path / "old.jsonl").write_text("\n".join(event(f"o{n}", account="old") for n in range(3)))
+        (tmp_path / "new.jsonl").write_text("\n".join(event(f"n{n}", account="new") for n in range(3)))
+        run("events", "import", "old.jsonl")
+        run("events", "import", "new.jsonl", "--current")
+        folded(service)
+        assert run("explain", "old", "--json").body["decisions"] == []
+        assert run("explain", "new", "--json").body["decisions"][0]["outcome"] == "started"
+
+    def test_explain_says_the_same_words_as_at_home(
+        self, run: Run, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run("apply", FIRST_PLAY, "--activate")
+        (tmp_path / "new.jsonl").write_text("\n".join(event(f"n{n}") for n in range(3)))
+        run("events", "import", "new.jsonl", "--current")
+        folded(service)
+        said = run("explain", "acme", "--play", "tickets-in-a-row")
+        assert said.status == 0
+        assert "started tickets-in-a-row (version 1)" in said.out
+
+    def test_dead_letters_are_listed(self, run: Run, service: Service) -> None:
+        assert run("dead", "list") == (0, "Dead letters: none\n", "")
+        assert run("dead", "list", "--json").body == {"items": [], "next": None}
+
+    @pytest.mark.parametrize(
+        ("name", "value", "told"),
+        [
+            ("JOURNEYS_KEY", "jk_wrong", "401"),
+            ("JOURNEYS_KEY", "", "JOURNEYS_KEY is not"),
+            ("JOURNEYS_URL", "http://127.0.0.1:9", "is the service running?"),
+        ],
+    )
+    def test_a_service_that_cannot_be_asked_is_one_line(
+        self, run: Run, service: Service, monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+    ) -> None:
+        monkeypatch.setenv(name, value)
+        said = run("explain", "acme")
+        assert said.status == 1
+        assert one_line(said.err)
+        assert told in said.err
+
+    def test_an_unknown_account_is_said_by_name(self, run: Run, service: Service) -> None:
+        said = run("explain", "no/body")
+        assert said.status == 1
+        assert "no/body" in said.err
+        assert one_line(said.err)
+
+
+def folded(service: Service) -> None:
+    """Wait until the service has folded what it took (it says so in its log; no clock is asked)."""
+    for _ in range(2_000):
+        if not service.parts.log.unread():
+            return
+        threading.Event().wait(0.005)
+    pytest.fail("the service does not fold its log")
