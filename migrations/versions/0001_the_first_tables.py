@@ -105,7 +105,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letters")),
     )
     with op.batch_alter_table("dead_letters", schema=None) as batch_op:
-        batch_op.create_index("ix_dead_letters_at", ["at"], unique=False)
+        batch_op.create_index("ix_dead_letters_at", ["at", "id"], unique=False)
 
     op.create_table(
         "decisions",
@@ -128,6 +128,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_decisions_account_at", ["account", "at"], unique=False)
         batch_op.create_index("ix_decisions_contact_at", ["contact", "at"], unique=False)
         batch_op.create_index("ix_decisions_message", ["message"], unique=False)
+        batch_op.create_index("ix_decisions_at", ["at", "id"], unique=False)
 
     op.create_table(
         "definitions",
@@ -193,7 +194,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journeys")),
     )
     with op.batch_alter_table("journeys", schema=None) as batch_op:
-        batch_op.create_index("ix_journeys_account", ["account"], unique=False)
+        batch_op.create_index("ix_journeys_account_started_at", ["account", "started_at"], unique=False)
+        batch_op.create_index("ix_journeys_started_at", ["started_at", "id"], unique=False)
         batch_op.create_index("ix_journeys_play_status", ["play", "status"], unique=False)
 
     op.create_table(
@@ -267,6 +269,8 @@ def upgrade() -> None:
         batch_op.create_index("ix_messages_account_charged_at", ["account", "charged_at"], unique=False)
         batch_op.create_index("ix_messages_contact_charged_at", ["contact", "charged_at"], unique=False)
         batch_op.create_index("ix_messages_journey", ["journey"], unique=False)
+        batch_op.create_index("ix_messages_due_at", ["due_at", "id"], unique=False)
+        batch_op.create_index("ix_messages_account_due_at", ["account", "due_at"], unique=False)
         batch_op.create_index(
             "ix_messages_waiting",
             ["next_attempt_at"],

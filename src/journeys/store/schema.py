@@ -44,11 +44,30 @@ def current(database: Database) -> str | None:
 
 
 def upgrade(database: Database) -> tuple[str | None, str]:
-    """Bring the database to this version; answers from where to where. Running it again does nothing."""
-    before = current(database)
+    """Bring the database to this version; answers from where to where. Running it again does nothing.
+
+    All in one transaction, and one process at a time. Raises WrongSchema for a version of a newer program.
+    """
     with database.write() as connection:
+        if not database.is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
+        before = MigrationContext.configure(connection).get_current_revision()
+        _known(before)
         command.upgrade(_config(connection), "head")
     return before, head()
+
+
+_MIGRATING = 0x6A6F75726E657973
+"""The advisory lock of whoever migrates ("journeys" in ASCII)."""
+
+
+def _known(revision: str | None) -> None:
+    known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+    if revision is not None and revision not in known:
+        raise WrongSchema(
+            f"the database is on version {revision}, which this program does not know: it was made by a newer one; "
+            "run that, or restore a backup"
+        )
 
 
 def require(database: Database) -> None:

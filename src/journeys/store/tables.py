@@ -137,7 +137,7 @@ dead_letters = sa.Table(
     _maybe("record_key", Bytes),
     _column("headers", Json),
     _maybe("replayed_at", At),
-    sa.Index("ix_dead_letters_at", "at"),
+    sa.Index("ix_dead_letters_at", "at", "id"),
 )
 gaps = sa.Table(
     "gaps",  # records a feed has lost (I9): [first, next)
@@ -220,7 +220,8 @@ journeys = sa.Table(
     _maybe("ended_at", At),
     _maybe("wakes_at", At),
     _maybe("arm", Text),
-    sa.Index("ix_journeys_account", "account"),
+    sa.Index("ix_journeys_account_started_at", "account", "started_at"),
+    sa.Index("ix_journeys_started_at", "started_at", "id"),
     sa.Index("ix_journeys_play_status", "play", "status"),
 )
 
@@ -273,6 +274,8 @@ messages = sa.Table(
     sa.Index("ix_messages_contact_charged_at", "contact", "charged_at"),
     sa.Index("ix_messages_account_charged_at", "account", "charged_at"),
     sa.Index("ix_messages_journey", "journey"),
+    sa.Index("ix_messages_due_at", "due_at", "id"),
+    sa.Index("ix_messages_account_due_at", "account", "due_at"),
 )
 renderings = sa.Table(
     "renderings",  # what was sent, word for word
@@ -343,6 +346,7 @@ decisions = sa.Table(
     sa.Index("ix_decisions_account_at", "account", "at"),
     sa.Index("ix_decisions_contact_at", "contact", "at"),
     sa.Index("ix_decisions_message", "message"),
+    sa.Index("ix_decisions_at", "at", "id"),
 )
 
 # ── running it ─────────────────────────────────────────────────────────────────────────────────────────────────
