@@ -23,9 +23,9 @@ from journeys.settings import Settings
 from journeys.store.database import Database
 from journeys.store.keys import Keys
 from journeys.store.library import Library
-from journeys.store.log import EmbeddedLog, LogFeed, StoredPositions
+from journeys.store.log import EmbeddedLog, LogFeed, StoredPositions, oldest_unread
 from journeys.wall import wall_clock
-from journeys.worker import Worker
+from journeys.worker import Letters, Worker
 from signals.feeds.port import Feed
 from signals.instant import Instant
 
@@ -71,6 +71,7 @@ class Parts:
         self.mail: MailChannel = _mail(settings)
         self.dispatcher = Dispatcher(self.database, self.playbooks, self.composer, self.mail)
         self.log = EmbeddedLog(self.database, settings.log_partitions)
+        self.kafka: Any = _kafka_outlet(settings)
 
     def activate(self, drafts: list[Draft], current: bool = False) -> int:
         """Put and activate definitions, and bring every account to them; answers how many versions are new."""
@@ -86,6 +87,8 @@ class Parts:
 
     def close(self) -> None:
         """Let go of everything."""
+        if self.kafka is not None:
+            self.kafka.close()
         self.mail.close()
         self.database.close()
 
@@ -116,21 +119,31 @@ class Engine:
         self._threads.append(threading.Thread(target=run, args=arguments, name=name, daemon=True))
 
     def _add_worker(self) -> None:
-        parts = self.parts
+        parts, size = self.parts, self.parts.settings.batch_size
         appended = self.pulse.listen()
 
         def wait(seconds: float) -> None:
             appended.wait(seconds)
             appended.clear()
 
-        self.feed = _feed(parts, wait)
-        self.worker = Worker(
-            self.feed, parts.service, parts.now, batch=parts.settings.batch_size, emitted=self.pulse.beat
-        )
+        emitted = self.pulse.beat
+        if parts.settings.kafka_bootstrap:
+            feed = self.feed = _kafka_feed(parts)
+            buried, noted = _dead_topic(parts), feed.note_progress
+            self.worker = Worker(
+                feed, parts.service, parts.now, batch=size, emitted=emitted, buried=buried, noted=noted
+            )
+        else:
+            self.feed = LogFeed(parts.database, parts.settings.log_partitions, wait)
+            self.worker = Worker(self.feed, parts.service, parts.now, batch=size, emitted=emitted)
         self._add("worker", self.worker.run, self._stop)
 
     def _oldest_unread(self) -> Instant | None:
-        return None if self.feed is None else self.feed.oldest_unread()
+        """A process without a worker asks the database, where the embedded log is everybody's."""
+        if self.feed is not None:
+            return self.feed.oldest_unread()
+        with self.parts.database.read() as connection:
+            return oldest_unread(connection)
 
     def start(self) -> None:
         """Let everything run."""
@@ -146,7 +159,12 @@ class Engine:
             thread.join(timeout)
 
     def trouble(self) -> str | None:
-        """What stands still, for /readyz."""
+        """What stands still, for /readyz: also what goes on by itself once the broker is back."""
+        unread: str | None = getattr(self.feed, "trouble", None)
+        return self.broken() or (None if unread is None else f"nothing can be read from Kafka: {unread}")
+
+    def broken(self) -> str | None:
+        """What stands still until somebody does something about it."""
         if self.worker is not None and self.worker.broken is not None:
             return self.worker.broken
         dead = [thread.name for thread in self._threads if not thread.is_alive()]
@@ -155,25 +173,34 @@ class Engine:
 
 def outlet(parts: Parts, appended: Callable[[], None]) -> Outlet:
     """Where HTTP events go: Kafka where there is one, else the embedded log."""
-    if parts.settings.kafka_bootstrap:
-        from signals.feeds.kafka_outlet import KafkaOutlet  # noqa: PLC0415 - the extra may be missing
-
-        return KafkaIngest(KafkaOutlet(parts.settings.kafka_bootstrap))
-    return GroupCommit(parts.log, appended)
+    return GroupCommit(parts.log, appended) if parts.kafka is None else KafkaIngest(parts.kafka)
 
 
-def _feed(parts: Parts, wait: Callable[[float], object]) -> Feed:
-    if parts.settings.kafka_bootstrap:
-        from signals.feeds.kafka_feed import KafkaFeed  # noqa: PLC0415 - the extra may be missing
+def _kafka_outlet(settings: Settings) -> Any:
+    """One producer for all that is written to Kafka, made at the first write; None without Kafka."""
+    if not settings.kafka_bootstrap:
+        return None
+    from signals.feeds.kafka_outlet import KafkaOutlet  # noqa: PLC0415 - the extra may be missing
 
-        return KafkaFeed(
-            parts.settings.kafka_bootstrap,
-            parts.settings.kafka_topics,
-            parts.settings.kafka_group,
-            StoredPositions(parts.database),
-            parts.now,
-        )
-    return LogFeed(parts.database, parts.settings.log_partitions, wait)
+    return KafkaOutlet(settings.kafka_bootstrap)
+
+
+def _kafka_feed(parts: Parts) -> Any:
+    from signals.feeds.kafka_feed import KafkaFeed  # noqa: PLC0415 - the extra may be missing
+
+    return KafkaFeed(
+        parts.settings.kafka_bootstrap,
+        parts.settings.kafka_topics,
+        parts.settings.kafka_group,
+        StoredPositions(parts.database),
+        parts.now,
+    )
+
+
+def _dead_topic(parts: Parts) -> Callable[[Letters], None]:
+    from signals.feeds.kafka_dead import DeadTopic  # noqa: PLC0415 - the extra may be missing
+
+    return DeadTopic(parts.kafka).publish
 
 
 def _mail(settings: Settings) -> MailChannel:

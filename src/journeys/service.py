@@ -15,9 +15,10 @@ from journeys.desk import Desk
 from journeys.playbook import Playbook
 from journeys.react import Exit
 from journeys.store import accounts, bulk, dead, outcomes
+from journeys.store.accounts import LostUpdate
 from journeys.store.database import Database
 from journeys.store.log import HISTORY
-from journeys.store.tables import log, positions, tasks
+from journeys.store.tables import gaps, log, positions, tasks
 from journeys.work import Work
 from signals.event import Event, decode
 from signals.feeds.port import Record
@@ -39,6 +40,7 @@ class Taken(NamedTuple):
     records: int
     emitted: bool
     reached: Instant
+    letters: Sequence[tuple[Record, Problem]] = ()  # the dead ones, kept in the database, with their reasons
 
 
 class _Arrival(NamedTuple):
@@ -75,16 +77,39 @@ class Service:
         with self._database.write() as connection:
             return _Batch(self, connection, records, due_until).take_in_order(due_until)
 
-    def bury(self, record: Record, reason: str, detail: str, now: Instant) -> None:
-        """Give up on one record: a dead letter with its bytes, and the position moves past it (I8)."""
+    def bury(self, record: Record, reason: str, detail: str, now: Instant) -> tuple[Record, Problem]:
+        """Give up on one record: a dead letter with its bytes, and the position moves past it (I8).
+
+        Raises StaleOwner where another worker has already got past it.
+        """
+        letter = record, Problem(500, reason, detail)
         with self._database.write() as connection:
-            dead.bury(connection, [(record, Problem(500, reason, detail))], now)
-            _move(connection, record.partition, record.offset, record.offset + 1, now)
+            position = _owned(connection, record)
+            dead.bury(connection, [letter], now)
+            _move(connection, record.partition, position, record.offset + 1, now)
+        return letter
+
+    def position(self, partition: str) -> int:
+        """The next offset to fold of this partition, as committed."""
+        with self._database.read() as connection:
+            return _position(connection, partition)
+
+    def note_gap(self, partition: str, first: int, following: int, now: Instant) -> None:
+        """Keep on record that the records [first, following) of a partition cannot be had (I9)."""
+        row = {"partition": partition, "first_offset": first, "next_offset": following, "at": now}
+        with self._database.write() as connection:
+            bulk.insert_new(connection, gaps, [row])
 
     # ── writes through the API ─────────────────────────────────────────────────────────────────────────────────
 
     def write(self, happened: Sequence[Event], now: Instant) -> None:
         """Events of our own making (API, console), reacted to in this transaction: a read sees them."""
+        try:
+            self._write(happened, now)
+        except LostUpdate:  # an account came into being meanwhile: now it is there to be locked
+            self._write(happened, now)
+
+    def _write(self, happened: Sequence[Event], now: Instant) -> None:
         with self._database.write() as connection:
             homes = {event.account for event in happened if event.account is not None}
             work = self._work(connection, homes, now)
@@ -180,13 +205,18 @@ class _Batch:
         self, service: Service, connection: sa.Connection, records: Sequence[Record], now: Instant
     ) -> None:
         self._service, self._connection, self._now = service, connection, now
-        self._position = _position(connection, records[0].partition) if records else 0
+        self._partition = records[0].partition if records else ""
+        self._position = _position(connection, self._partition) if records else 0
         self._records = [record for record in records if record.offset >= self._position]
+        skipped = self._partition.startswith("log/") and records[0].offset > self._position  # ours is dense
+        self._stale = skipped or len(self._records) < len(records)
         self._dead: list[tuple[Record, Problem]] = []
         self._duplicates = 0
 
     def take(self) -> Taken:
-        """Everything, account by account in the order of arrival."""
+        """Everything in the order of arrival. Raises StaleOwner where the batch does not begin at the position."""
+        if self._stale:
+            raise StaleOwner(f"{self._partition} is at {self._position}: another worker has it")
         arrivals = self._fresh(self._arrivals())
         work = self._open(arrivals)
         emitted = False
@@ -195,7 +225,15 @@ class _Batch:
             emitted = work.feel(event.account, event, event.received_at, history) or emitted
         work.save()
         self._finish(len(self._records))
-        return Taken(len(arrivals), self._duplicates, len(self._dead), len(self._records), emitted, self._now)
+        return Taken(
+            len(arrivals),
+            self._duplicates,
+            len(self._dead),
+            len(self._records),
+            emitted,
+            self._now,
+            tuple(self._dead),
+        )
 
     def take_in_order(self, due_until: Instant) -> Taken:
         """Events and due instants of all accounts merged by instant, stopping after the first that emits."""
@@ -340,7 +378,19 @@ def _events_of(record: Record, now: Instant) -> Sequence[Event | Problem]:
     """Our own log holds what we checked and wrote; anything else is read as a CloudEvent."""
     if record.partition.startswith("log/") and record.value is not None:
         return [decode(record.value, record.received_at)]
-    return cloudevents.read_record(record.value, record.headers, now)
+    read = cloudevents.read_record(record.value, record.headers, now)
+    return [item if isinstance(item, Problem) else _received(item, record.received_at) for item in read]
+
+
+def _received(event: Event, at: Instant) -> Event:
+    """The event as received when the broker had it, not when we got round to it: a backlog is lived through in its
+    own order (semantics §2). A broker's clock may lag, or its producer's be asked; nothing is received before it is.
+    """
+    if not 0 < at < event.received_at:
+        return event
+    if event.timed:
+        return msgspec.structs.replace(event, received_at=max(at, event.time))
+    return msgspec.structs.replace(event, received_at=at, time=at)
 
 
 def _homeless(event: Event, known: Sequence[str]) -> Problem:
@@ -357,6 +407,14 @@ def _position(connection: sa.Connection, partition: str) -> int:
         sa.select(positions.c.next_offset).where(positions.c.partition == partition)
     ).scalar()
     return 0 if found is None else int(found)
+
+
+def _owned(connection: sa.Connection, record: Record) -> int:
+    """The position of the record's partition. Raises StaleOwner where it lies past the record."""
+    position = _position(connection, record.partition)
+    if position > record.offset:
+        raise StaleOwner(f"{record.partition} is at {position}: another worker has it")
+    return position
 
 
 def _move(connection: sa.Connection, partition: str, expected: int, following: int, now: Instant) -> None:

@@ -94,10 +94,10 @@ def _run(**which: Any) -> None:
         engine.start()
         say({"running": list(which)}, lambda: note(f"running: {', '.join(which)}; Ctrl-C ends"))
         while not stop.wait(1.0):
-            trouble = engine.trouble()
-            if trouble is not None:
+            broken = engine.broken()
+            if broken is not None:
                 engine.stop()
-                fail(trouble)
+                fail(broken)
         engine.stop()
 
 

@@ -41,7 +41,9 @@ def lock_and_load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Lo
     ]
     fresh: dict[str, Loaded] = {}
     for some in bulk.slices(unknown):
-        asked = sa.select(accounts.c.id, accounts.c.state, accounts.c.version).where(accounts.c.id.in_(some))
+        asked = sa.select(accounts.c.id, accounts.c.state, accounts.c.version).where(
+            bulk.among(connection, accounts.c.id, some)
+        )
         fresh |= {row.id: Loaded(unpack(row.state), row.version) for row in connection.execute(asked)}
     return {account: fresh.get(account) or kept[account] for account in versions}
 
@@ -50,8 +52,10 @@ def _lock(connection: sa.Connection, wanted: Sequence[str]) -> dict[str, int]:
     """Versions of those of these accounts that exist, locked in the order given."""
     found: dict[str, int] = {}
     for some in bulk.slices(wanted):
-        locked = sa.select(accounts.c.id, accounts.c.version).where(accounts.c.id.in_(some))
-        found.update(connection.execute(locked.order_by(accounts.c.id).with_for_update()).tuples().all())
+        locked = sa.select(accounts.c.id, accounts.c.version).where(
+            bulk.among(connection, accounts.c.id, some)
+        )
+        found.update(connection.execute(locked.order_by(accounts.c.id).with_for_update()).all())
     return found
 
 
@@ -107,7 +111,7 @@ def save(connection: sa.Connection, before: Mapping[str, Loaded], after: Mapping
     changed = [row for row in rows if row["id"] in before]
     if new and bulk.insert_new(connection, accounts, new) != len(new):
         raise LostUpdate("an account seen for the first time was created by another writer just now")
-    bulk.upsert(connection, accounts, changed)
+    bulk.update(connection, accounts, changed)
     saved = {row["id"]: Loaded(after[row["id"]], row["version"]) for row in rows}
     on_commit(connection, lambda: _keep(connection_kept, saved))
     old = {account: loaded.state.profile for account, loaded in before.items()}

@@ -63,6 +63,49 @@ def delete_pairs(
         connection.execute(sa.delete(table).where(sa.tuple_(one, two).in_(some)))
 
 
+def among(connection: sa.Connection, column: sa.Column[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """`column` is one of many values: on PostgreSQL one array instead of a thousand placeholders to parse."""
+    if connection.dialect.name == "postgresql":
+        kind = postgresql.ARRAY(column.type)
+        return column == sa.func.any(sa.bindparam(None, list(values), type_=kind, unique=True))
+    return column.in_(list(values))
+
+
+def update(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> int:
+    """Write all given columns of rows that are there, by primary key; answers how many were."""
+    if not _copies(connection, rows):
+        return (
+            _merge(connection, table, rows, [name for name in rows[0] if name not in _keys(table)])
+            if rows
+            else 0
+        )
+    twin = _twin(connection, table)
+    keys = _keys(table)
+    _copy(connection, twin, table, sorted(rows, key=itemgetter(*keys)))
+    source = sa.table(twin, *(sa.column(name) for name in rows[0]))
+    change = sa.update(table).values({name: source.c[name] for name in rows[0] if name not in keys})
+    change = change.where(*(table.c[name] == source.c[name] for name in keys))
+    return int(connection.execute(change, execution_options=_COUNTED).rowcount)
+
+
+def _keys(table: sa.Table) -> list[str]:
+    return [column.name for column in table.primary_key]
+
+
+def _twin(connection: sa.Connection, table: sa.Table) -> str:
+    """An empty temporary twin of the table, emptied by the commit, or here where it has been used in this transaction."""
+    twin = f"new_{table.name}"
+    used: set[str] = connection.info.setdefault("twins", set())
+    if twin in used:
+        connection.exec_driver_sql(f"TRUNCATE {twin}")
+    else:
+        connection.exec_driver_sql(
+            f"CREATE TEMP TABLE IF NOT EXISTS {twin} (LIKE {table.name} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+        )
+        used.add(twin)
+    return twin
+
+
 def _copies(connection: sa.Connection, rows: Sequence[Row]) -> bool:
     return connection.dialect.name == "postgresql" and len(rows) >= COPY_FROM
 
@@ -71,24 +114,19 @@ def _merge(connection: sa.Connection, table: sa.Table, rows: Sequence[Row], upda
     if not rows:
         return 0
     dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    keys = [column.name for column in table.primary_key]
+    keys = _keys(table)
     rows = sorted(rows, key=itemgetter(*keys))  # every writer in one order: they wait, but never in a circle
     if not _copies(connection, rows):
         statement = dialect.insert(table)
         statement = _on_conflict(statement, keys, update)
         return int(connection.execute(statement, rows, execution_options=_COUNTED).rowcount)
-    twin = f"new_{table.name}"
-    connection.exec_driver_sql(
-        f"CREATE TEMP TABLE IF NOT EXISTS {twin} (LIKE {table.name} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
-    )
+    twin = _twin(connection, table)
     _copy(connection, twin, table, rows)
     names = list(rows[0])
     source: Any = sa.select(*(sa.column(name) for name in names)).select_from(sa.table(twin))
     statement = dialect.insert(table).from_select(names, source)
     counted = connection.execute(_on_conflict(statement, keys, update), execution_options=_COUNTED)
-    merged = int(counted.rowcount)
-    connection.exec_driver_sql(f"TRUNCATE {twin}")
-    return merged
+    return int(counted.rowcount)
 
 
 def _on_conflict(statement: Any, keys: list[str], update: list[str]) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 WRITE_WAIT = 30.0
@@ -86,6 +87,7 @@ class Database:
         done: list[Callable[[], None]] = []
         with self._writer.begin() as connection:
             connection.info["on_commit"] = done
+            connection.info["twins"] = set()
             connection.info["kept"] = self.kept
             yield connection
         for act in done:
@@ -116,6 +118,18 @@ class Database:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+_HARDLY = ("0A", "22", "23", "42", "54")
+"""Classes of SQLSTATE that trying again does not mend: data, constraints, statements, limits."""
+
+
+def is_transient(error: DBAPIError) -> bool:
+    """Whether the same may succeed later: the connection, a lock, a deadlock, a full disk; but not what was written."""
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return isinstance(error, OperationalError | InternalError) and state[:2] not in _HARDLY
 
 
 def on_commit(connection: sa.Connection, act: Callable[[], None]) -> None:

@@ -21,7 +21,7 @@ def bury(connection: sa.Connection, dead: Sequence[tuple[Record, Problem]], now:
             "id": name,
             "at": now,
             "reason": problem.reason,
-            "detail": problem.detail,
+            "detail": _storable(problem.detail),
             "partition": record.partition,
             "offset": record.offset,
             "value": record.value,
@@ -30,3 +30,8 @@ def bury(connection: sa.Connection, dead: Sequence[tuple[Record, Problem]], now:
             "replayed_at": None,
         }
     bulk.insert_new(connection, dead_letters, list(rows.values()))
+
+
+def _storable(detail: str) -> str:
+    """The detail may quote what came in: NUL and lone surrogates are no text to PostgreSQL."""
+    return detail.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

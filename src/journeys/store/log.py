@@ -76,11 +76,8 @@ class EmbeddedLog:
 
     def _lock_heads(self, connection: sa.Connection) -> dict[int, int]:
         """The next offsets, locked until the transaction ends: offsets are dense and in the order of commits."""
-        heads = dict(
-            connection.execute(
-                sa.select(log_heads.c.partition, log_heads.c.next_offset).with_for_update()
-            ).all()
-        )
+        locked = sa.select(log_heads.c.partition, log_heads.c.next_offset).order_by(log_heads.c.partition)
+        heads = dict(connection.execute(locked.with_for_update()).all())
         missing = [
             {"partition": number, "next_offset": 0}
             for number in range(self._partitions)
@@ -95,10 +92,10 @@ class EmbeddedLog:
 def _known(connection: sa.Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:
     """Content hashes of the events already in the log or folded."""
     found: dict[bytes, bytes] = {}
-    for table in (log, events):
-        found.update(
-            connection.execute(sa.select(table.c.key, table.c.hash).where(table.c.key.in_(keys))).all()
-        )
+    for table in (log, events):  # in this order: what is folded meanwhile moves from the one to the other
+        for some in bulk.slices(keys):
+            wanted = sa.select(table.c.key, table.c.hash).where(table.c.key.in_(some))
+            found.update(connection.execute(wanted).all())
     return found
 
 

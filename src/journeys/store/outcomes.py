@@ -32,8 +32,11 @@ _TASK_DECODER = msgspec.msgpack.Decoder(Task)
 
 def known_hashes(connection: sa.Connection, keys: Sequence[bytes]) -> dict[bytes, bytes]:
     """Content hashes of the events already folded, by key."""
-    wanted = sa.select(events.c.key, events.c.hash).where(events.c.key.in_(keys))
-    return dict(connection.execute(wanted).all())
+    found: dict[bytes, bytes] = {}
+    for some in bulk.slices(keys):
+        wanted = sa.select(events.c.key, events.c.hash).where(bulk.among(connection, events.c.key, some))
+        found.update(connection.execute(wanted).all())
+    return found
 
 
 def event_row(event: Event, account: str, history: bool) -> dict[str, Any]:
@@ -64,13 +67,10 @@ def event_of(row: Any) -> Event:
 def histories(connection: sa.Connection, accounts: Sequence[str]) -> dict[str, list[Event]]:
     """All events of these accounts, oldest first."""
     found: dict[str, list[Event]] = {}
-    wanted = (
-        sa.select(events)
-        .where(events.c.account.in_(list(accounts)))
-        .order_by(events.c.account, events.c.time)
-    )
-    for row in connection.execute(wanted):
-        found.setdefault(row.account, []).append(event_of(row))
+    for some in bulk.slices(accounts):
+        wanted = sa.select(events).where(events.c.account.in_(some))
+        for row in connection.execute(wanted.order_by(events.c.account, events.c.time)):
+            found.setdefault(row.account, []).append(event_of(row))
     return found
 
 

@@ -10,7 +10,7 @@ from channels.message import Message
 from journeys.store import bulk
 from journeys.store.outcomes import message_of, message_row
 from journeys.store.tables import consents, messages, renderings, suppressions, switches
-from signals.instant import DAY, SECOND, Duration, Instant
+from signals.instant import DAY, Duration, Instant
 
 LOOK_BACK: Duration = 8 * DAY
 """How far back sends are loaded: past the longest window of a cap."""
@@ -112,10 +112,10 @@ def _load_charges(
         ledger.charges_by_account.setdefault(row.account, []).append(Charge(*row))
 
 
-def recent_charges(connection: sa.Connection, channel: str, now: Instant) -> list[Instant]:
-    """When this channel sent within the last second: for its rate."""
+def recent_charges(connection: sa.Connection, channel: str, since: Instant) -> list[Instant]:
+    """When this channel sent after `since`, for its rate."""
     wanted = sa.select(messages.c.charged_at).where(
-        messages.c.channel == channel, messages.c.charged_at > now - SECOND, messages.c.status != "withheld"
+        messages.c.channel == channel, messages.c.charged_at > since, messages.c.status != "withheld"
     )
     return sorted(connection.execute(wanted).scalars())
 
@@ -127,10 +127,27 @@ def is_stopped(connection: sa.Connection) -> bool:
 
 
 def set_sending(connection: sa.Connection, stopped: bool, now: Instant) -> None:
-    """Throw the kill switch, or let sending go on."""
+    """Throw the kill switch, or let sending go on: what it held is judged again now."""
     bulk.upsert(
         connection, switches, [{"name": "sending", "value": "stopped" if stopped else "on", "at": now}]
     )
+    if not stopped:
+        held = sa.and_(messages.c.status == "held", messages.c.reason == "sending_stopped")
+        connection.execute(sa.update(messages).where(held).values(next_attempt_at=now))
+
+
+def accounts_held(connection: sa.Connection, accounts: Sequence[str]) -> list[str]:
+    """Those of these accounts with messages held for an account hold; few are, and the partial index knows them."""
+    wanted = (
+        sa.select(messages.c.account)
+        .distinct()
+        .where(
+            messages.c.status == "held",
+            messages.c.reason == "account_hold",
+            bulk.among(connection, messages.c.account, accounts),
+        )
+    )
+    return list(connection.execute(wanted).scalars()) if accounts else []
 
 
 def wake_held(
@@ -221,9 +238,17 @@ def expired_leases(connection: sa.Connection, now: Instant) -> list[tuple[str, s
     return [(row.id, row.account) for row in connection.execute(wanted)]
 
 
-def load_handed(connection: sa.Connection, ids: Sequence[str]) -> list[tuple[Message, Instant | None]]:
-    """Messages handed over and without outcome, with the instant since when they use cap room."""
+class Handed(msgspec.Struct, frozen=True):
+    """A message in its conversation: since when it uses cap room, and when it was let go if it had been held."""
+
+    message: Message
+    charged_at: Instant | None
+    released_at: Instant | None
+
+
+def load_handed(connection: sa.Connection, ids: Sequence[str]) -> list[Handed]:
+    """Those of these messages that were handed over and have no outcome yet."""
     wanted = sa.select(messages).where(
         messages.c.id.in_(list(ids)), messages.c.delivery == "handed", messages.c.status == "queued"
     )
-    return [(message_of(row), row.charged_at) for row in connection.execute(wanted)]
+    return [Handed(message_of(row), row.charged_at, row.released_at) for row in connection.execute(wanted)]
