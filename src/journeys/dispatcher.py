@@ -17,12 +17,13 @@ from channels.batch import judge_together
 from channels.facts import ContentFailure, Facts
 from channels.headers import BadHeader
 from channels.judgement import Judgement
-from channels.message import Message, Reason, Status, retry_at
-from channels.port import Blame, InDoubt, Mail, MailChannel, Outcome, Permanent, Sent, Temporary
+from channels.message import Message, Reason, Status
+from channels.port import Blame, Mail, MailChannel, Outcome, Permanent
 from channels.render import Rendered
+from journeys.aftermath import after, decision_on, in_doubt
 from journeys.composer import Composer
 from journeys.facts import facts_for
-from journeys.journey import Decision, Journey, decide
+from journeys.journey import Journey
 from journeys.playbook import Playbook
 from journeys.react import Settled
 from journeys.state import AccountState
@@ -32,7 +33,7 @@ from journeys.store.database import Database
 from journeys.store.sending import Ledger, Move
 from journeys.work import Work
 from signals.event import Event
-from signals.instant import MINUTE, Instant
+from signals.instant import MINUTE, SECOND, Instant
 
 GROUP = 20
 """E-mails handed over per commit: at most this many are in doubt after a crash."""
@@ -56,9 +57,22 @@ class Dispatcher:
     """Sends what is due. One per thread: the mail channel is one connection."""
 
     def __init__(
-        self, database: Database, playbook: Callable[[], Playbook], composer: Composer, mail: MailChannel
+        self,
+        database: Database,
+        playbook: Callable[[], Playbook],
+        composer: Composer,
+        mail: MailChannel,
+        oldest_unread: Callable[[], Instant | None] = lambda: None,
     ) -> None:
         self._database, self._playbook, self._composer, self._mail = database, playbook, composer, mail
+        self.oldest_unread = oldest_unread
+
+    def reached(self, now: Instant) -> Instant:
+        """How far accounts may live: messages are judged by the wall clock, but nothing fires that an event still
+        unread refutes (semantics §2).
+        """
+        unread = self.oldest_unread()
+        return now if unread is None else min(now, unread)
 
     def run(self, now: Instant) -> int:
         """Rounds until nothing more can go now; answers how many messages were settled or moved."""
@@ -73,50 +87,31 @@ class Dispatcher:
             due = sending.due_messages(connection, now, CLAIM)
         if not due:
             return 0
+        reached = self.reached(now)
         with self._database.write() as connection:
-            parcels, moved = _Round(self, connection, due, now).judge()
+            parcels, moved = _Round(self, connection, due, now, reached).judge()
         if parcels:
             outcomes = [(parcel, self._mail.post(parcel.mail)) for parcel in parcels]
             self._record(outcomes, now)
         return moved
 
     def _record(self, outcomes: Sequence[tuple[Parcel, Outcome]], now: Instant) -> None:
+        reached = self.reached(now)
         with self._database.write() as connection:
             playbook = self._playbook()
             homes = [parcel.message.account for parcel, _ in outcomes]
-            work = self.work(connection, playbook, homes, now)
-            handed = {
-                m.id: charged
-                for m, charged in sending.load_handed(connection, [p.message.id for p, _ in outcomes])
-            }
+            work = self.work(connection, playbook, homes, reached)
+            found = sending.load_handed(connection, [parcel.message.id for parcel, _ in outcomes])
+            handed = {one.message.id: one for one in found}
             moves = []
             for parcel, outcome in outcomes:
                 if parcel.message.id in handed:
-                    moves.append(_after(parcel.message, outcome, handed[parcel.message.id], now))
-                    work.decide([_decision(moves[-1].message, parcel.judgement, now)])
-                    self._feel(work, moves[-1], outcome, now)
+                    moves.append(after(handed[parcel.message.id], outcome, now))
+                    work.decide([decision_on(moves[-1].message, parcel.judgement, now)])
+                    _feel(work, moves[-1], outcome, now, reached)
             sending.save_moves(connection, moves)
             work.save()
             _wake_outranked(connection, moves, now)
-
-    def _feel(self, work: Work, move: Move, outcome: Outcome, now: Instant) -> None:
-        """Tell the account: a dead mailbox is an event, a settled message frees its journey."""
-        message = move.message
-        if isinstance(outcome, Permanent) and outcome.blame is Blame.ADDRESS:
-            data = {"message": message.id, "content": message.content, "play": message.play, "bounce": "hard"}
-            bounce = Event(
-                f"{message.id}/refused",
-                "journeys",
-                "engagement.bounced",
-                now,
-                message.account,
-                message.contact,
-                data,
-                now,
-            )
-            work.feel(message.account, bounce, now)
-        if message.status.is_settled:
-            work.feel(message.account, Settled(message.journey, frozenset([message.id])), now)
 
     def work(
         self, connection: sa.Connection, playbook: Playbook, accounts: Iterable[str], now: Instant
@@ -133,14 +128,12 @@ class Dispatcher:
         if not lost:
             return 0
         with self._database.write() as connection:
-            work = self.work(connection, self._playbook(), (account for _, account in lost), now)
+            homes = {account for _, account in lost}
+            work = self.work(connection, self._playbook(), homes, self.reached(now))
             moves = []
-            for message, charged in sending.load_handed(connection, [identifier for identifier, _ in lost]):
-                doubtful = replace(
-                    message, status=Status.IN_DOUBT, detail="the process that handed it over died"
-                )
-                moves.append(Move(doubtful, "handed", charged))
-                work.decide([_decision(doubtful, None, now)])
+            for handed in sending.load_handed(connection, [identifier for identifier, _ in lost]):
+                moves.append(in_doubt(handed, "the process that handed it over died"))
+                work.decide([decision_on(moves[-1].message, None, now)])
             sending.save_moves(connection, moves)
             work.save()
             _wake_outranked(connection, moves, now)
@@ -151,12 +144,17 @@ class _Round:
     """The first transaction of a round."""
 
     def __init__(
-        self, dispatcher: Dispatcher, connection: sa.Connection, due: Sequence[tuple[str, str]], now: Instant
+        self,
+        dispatcher: Dispatcher,
+        connection: sa.Connection,
+        due: Sequence[tuple[str, str]],
+        now: Instant,
+        reached: Instant,
     ) -> None:
-        self._connection, self._now = connection, now
+        self._connection, self._now, self._reached = connection, now, reached
         self._composer = dispatcher._composer
         self._playbook = dispatcher._playbook()
-        self._work = dispatcher.work(connection, self._playbook, (account for _, account in due), now)
+        self._work = dispatcher.work(connection, self._playbook, (account for _, account in due), reached)
         self._ids = [identifier for identifier, _ in due]
         self._rendered: dict[str, Rendered] = {}
         self._mails: dict[str, Mail] = {}
@@ -164,7 +162,7 @@ class _Round:
     def judge(self) -> tuple[list[Parcel], int]:
         """What may go by mail now, and how many messages were moved in all."""
         for account in list(self._work.states):
-            self._work.feel(account, None, self._now)
+            self._work.feel(account, None, self._reached)
         dead = self._work.flush_dead()
         waiting = [
             message
@@ -174,7 +172,7 @@ class _Round:
         ledger = self._ledger(waiting)
         pairs = [(message, self._facts(message, ledger)) for message in waiting]
         judged = judge_together(pairs, self._playbook.policies, self._now)
-        parcels, moves = self._settle(judged)
+        parcels, moves = self._settle(judged, self._room(ledger))
         sending.save_moves(self._connection, moves)
         self._save_renderings(moves)
         self._work.save()
@@ -184,8 +182,10 @@ class _Round:
     def _ledger(self, waiting: Sequence[Message]) -> Ledger:
         keys = {key for message in waiting if (key := address_key(message.address)) is not None}
         ledger = sending.load_ledger(self._connection, waiting, keys, self._now)
-        if self._playbook.policies.channel_rate.email is not None:
-            ledger.channel_charges["email"] = sending.recent_charges(self._connection, "email", self._now)
+        rate = self._playbook.policies.channel_rate.email
+        if rate is not None:
+            since = self._now - max(SECOND, int(SECOND / rate))
+            ledger.channel_charges["email"] = sending.recent_charges(self._connection, "email", since)
         return ledger
 
     def _facts(self, message: Message, ledger: Ledger) -> Facts:
@@ -209,11 +209,14 @@ class _Round:
             return ContentFailure(Reason.BAD_SUBJECT, str(failure))
         return None
 
-    def _settle(self, judged: Sequence[tuple[Message, Judgement]]) -> tuple[list[Parcel], list[Move]]:
+    def _settle(
+        self, judged: Sequence[tuple[Message, Judgement]], room: int
+    ) -> tuple[list[Parcel], list[Move]]:
         parcels: list[Parcel] = []
         moves: list[Move] = []
-        room = self._room()
         for message, judgement in judged:
+            if message.journey in self._work.flush_dead():
+                continue  # what was settled before it has ended its journey, and cancels it with this work
             if not judgement.may_go:
                 moves.append(self._stopped(message, judgement))
             elif message.channel == "in_app":
@@ -224,10 +227,12 @@ class _Round:
                 parcels.append(Parcel(handed.message, self._mails[message.id], judgement))
         return parcels, moves
 
-    def _room(self) -> int:
-        """How many e-mails may be handed over now: a group, or what the channel's rate leaves of it."""
+    def _room(self, ledger: Ledger) -> int:
+        """How many e-mails may be handed over now: a group, or what the last second leaves of the channel's rate."""
         rate = self._playbook.policies.channel_rate.email
-        return GROUP if rate is None else max(1, min(GROUP, int(rate)))
+        if rate is None:
+            return GROUP
+        return min(GROUP, max(1, int(rate)) - len(ledger.channel_charges["email"]))
 
     def _stopped(self, message: Message, judgement: Judgement) -> Move:
         """Held, or settled without being sent; news leaves a decision."""
@@ -236,10 +241,10 @@ class _Round:
             moved = replace(moved, next_attempt_at=self._hold_ends(message, moved.next_attempt_at))
         settled = moved.status.is_settled
         if judgement.is_news(message):
-            self._work.decide([_decision(moved, judgement, self._now)])
+            self._work.decide([decision_on(moved, judgement, self._now)])
         if settled:
             moved = replace(moved, next_attempt_at=None)
-            self._work.feel(message.account, Settled(message.journey, frozenset([message.id])), self._now)
+            _tell(self._work, message, self._reached)
         charged = self._now if moved.status is Status.WITHHELD else None  # shadow room is used like real room
         return Move(moved, "settled" if settled else "new", charged)
 
@@ -258,8 +263,8 @@ class _Round:
         """In-app: the row is the delivery, written in this transaction, exactly once."""
         shown = self._worded(judgement.applied_to(message))
         moved = replace(shown, status=Status.SENT, reason=None, sent_at=self._now, next_attempt_at=None)
-        self._work.decide([_decision(moved, judgement, self._now)])
-        self._work.feel(message.account, Settled(message.journey, frozenset([message.id])), self._now)
+        self._work.decide([decision_on(moved, judgement, self._now)])
+        _tell(self._work, message, self._reached)
         return Move(moved, "settled", self._now, self._released(message))
 
     def _handed(self, message: Message, judgement: Judgement) -> Move:
@@ -292,61 +297,18 @@ def _wake_outranked(connection: sa.Connection, moves: Sequence[Move], now: Insta
     sending.wake_held(connection, "outranked", now, people=left)
 
 
-def _after(message: Message, outcome: Outcome, charged: Instant | None, now: Instant) -> Move:
-    """The message after its conversation."""
-    match outcome:
-        case Sent(remote_id):
-            sent = replace(message, status=Status.SENT, reason=None, sent_at=now, next_attempt_at=None)
-            return Move(sent, "settled", charged or now, remote_id=remote_id)
-        case InDoubt(detail):
-            doubtful = replace(
-                message, status=Status.IN_DOUBT, reason=None, detail=detail, next_attempt_at=None
-            )
-            return Move(doubtful, "handed", charged)
-        case Temporary(detail, after):
-            return _again(message, detail, after, now)
-        case Permanent(
-            detail, _, Blame.CONFIGURATION
-        ):  # not this message's fault: it waits until we are set up right
-            return Move(
-                replace(message, reason=Reason.TEMPORARY, detail=detail, next_attempt_at=now + MINUTE)
-            )
-        case Permanent(detail):
-            failed = replace(
-                message, status=Status.FAILED, reason=Reason.PERMANENT, detail=detail, next_attempt_at=None
-            )
-            return Move(failed, "settled")
+def _feel(work: Work, move: Move, outcome: Outcome, now: Instant, reached: Instant) -> None:
+    """Tell the account: a dead mailbox is an event, a settled message frees its journey."""
+    message = move.message
+    if isinstance(outcome, Permanent) and outcome.blame is Blame.ADDRESS:
+        data = {"message": message.id, "content": message.content, "play": message.play, "bounce": "hard"}
+        about = (message.account, message.contact, data)
+        bounce = Event(f"{message.id}/refused", "journeys", "engagement.bounced", now, *about, now)
+        work.feel(message.account, bounce, reached)
+    if message.status.is_settled:
+        _tell(work, message, reached)
 
 
-def _again(message: Message, detail: str, after: int | None, now: Instant) -> Move:
-    """Another try at 1 m, 5 m, 30 m, 2 h, 8 h, or later where the provider asks for it; then failed."""
-    attempts = message.attempts + 1
-    at = retry_at(attempts, now)
-    if at is None:
-        failed = replace(message, status=Status.FAILED, attempts=attempts, next_attempt_at=None)
-        return Move(replace(failed, reason=Reason.TEMPORARY, detail=detail), "settled")
-    at = max(at, now + (after or 0))
-    return Move(
-        replace(message, attempts=attempts, reason=Reason.TEMPORARY, detail=detail, next_attempt_at=at)
-    )
-
-
-def _decision(message: Message, judgement: Judgement | None, now: Instant) -> Decision:
-    checks = [] if judgement is None else [check.as_json() for check in judgement.checks]
-    if message.detail is not None:
-        checks.append({"check": "delivery", "passed": message.status is Status.SENT, "saw": message.detail})
-    reason = None if message.reason is None else message.reason.value
-    return decide(
-        now,
-        message.account,
-        "send",
-        message.status.value,
-        reason,
-        contact=message.contact,
-        play=message.play,
-        version=message.version,
-        journey=message.journey,
-        message=message.id,
-        checks=checks,
-        also=message.attempts,
-    )
+def _tell(work: Work, message: Message, reached: Instant) -> None:
+    """The message's journey goes on without it."""
+    work.feel(message.account, Settled(message.journey, frozenset([message.id])), reached)
