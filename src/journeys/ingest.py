@@ -19,6 +19,11 @@ class Outlet(Protocol):
         """
         ...
 
+    @property
+    def trouble(self) -> str | None:
+        """What went wrong the last time, None where nothing did: for /readyz."""
+        ...
+
 
 class Unavailable(RuntimeError):
     """Nothing could be made durable now; the caller should come back (503)."""
@@ -40,6 +45,7 @@ class GroupCommit:
 
     def __init__(self, log: EmbeddedLog, appended: Callable[[], None] = lambda: None) -> None:
         self._log, self._appended = log, appended
+        self.trouble: str | None = None
         self._queue: list[_Waiting] = []
         self._queued = threading.Lock()
         self._leading = threading.Lock()
@@ -69,9 +75,11 @@ class GroupCommit:
             events = [event for waiting in group for event in waiting.events]
             outcomes = self._log.append(events, history).outcomes
         except Exception as error:  # noqa: BLE001 - every request of the group is told
+            self.trouble = f"the log could not be written: {error.__class__.__name__}"
             for waiting in group:
                 waiting.error = error
             return
+        self.trouble = None
         place = 0
         for waiting in group:
             waiting.outcomes = outcomes[place : place + len(waiting.events)]
@@ -92,6 +100,7 @@ class KafkaIngest:
 
     def __init__(self, outlet: KafkaOutletLike, topic: str = "journeys.events") -> None:
         self._outlet, self._topic = outlet, topic
+        self.trouble: str | None = None
 
     def accept(self, events: Sequence[Event], history: bool = False) -> list[str]:
         from signals.feeds.kafka_outlet import (  # noqa: PLC0415 - the extra may be missing
@@ -115,7 +124,9 @@ class KafkaIngest:
         try:
             self._outlet.publish_all(self._topic, outgoing)
         except (OutletUnavailable, OutletRefused) as error:
+            self.trouble = str(error)
             raise Unavailable(str(error)) from error
+        self.trouble = None
         return outcomes
 
 

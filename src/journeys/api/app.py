@@ -49,7 +49,7 @@ def create_app(
     app.include_router(writes.router(parts.database, parts.service, guard, parts.now, beat))
     assert parts.settings.secret is not None
     app.include_router(public.router(parts.database, parts.service, parts.settings.secret, parts.now))
-    app.include_router(health.router(parts.database, _checks(parts, engine), parts.now))
+    app.include_router(health.router(parts.database, _checks(parts, engine, where), parts.now))
     app.include_router(folders.router(parts.library, parts.activate, guard, parts.now))
     app.include_router(definitions.router(parts.library, parts.playbooks, parts.service, guard, parts.now))
     inside = [] if open_console else [Depends(_session(parts))]
@@ -72,12 +72,12 @@ def _lifespan(engine: Engine | None) -> Callable[[FastAPI], Any]:
     return lifespan
 
 
-def _checks(parts: Parts, engine: Engine | None) -> dict[str, health.Check]:
+def _checks(parts: Parts, engine: Engine | None, where: Outlet) -> dict[str, health.Check]:
     def schema() -> str | None:
         found = current(parts.database)
         return None if found == head() else f"on version {found}, needs {head()}: run journeys migrate"
 
-    checks: dict[str, health.Check] = {"database": schema}
+    checks: dict[str, health.Check] = {"database": schema, "ingest": lambda: where.trouble}
     if engine is not None:
         checks["engine"] = engine.trouble
     return checks

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from sqlalchemy.exc import SQLAlchemyError
 
 from journeys.store.database import Database
 from journeys.store.sending import is_stopped
@@ -30,7 +31,7 @@ def router(database: Database, checks: Mapping[str, Check], clock: Callable[[], 
     @routes.get("/readyz")
     def ready() -> Response:
         """Every part can work; names the one that cannot."""
-        trouble = {name: found for name, check in checks.items() if (found := check()) is not None}
+        trouble = {name: found for name, check in checks.items() if (found := _asked(check)) is not None}
         body: dict[str, Any] = {"status": "ok" if not trouble else "not ready", "trouble": trouble}
         return Response(orjson.dumps(body), 503 if trouble else 200, None, "application/json")
 
@@ -40,6 +41,14 @@ def router(database: Database, checks: Mapping[str, Check], clock: Callable[[], 
         return Response(generate_latest(_collected(database, clock())), 200, None, CONTENT_TYPE_LATEST)
 
     return routes
+
+
+def _asked(check: Check) -> str | None:
+    """A database that cannot even be asked is an answer too; its words are not, they may hold a password."""
+    try:
+        return check()
+    except SQLAlchemyError as error:
+        return f"does not answer: {error.__class__.__name__}"
 
 
 def _collected(database: Database, now: Instant) -> CollectorRegistry:

@@ -33,9 +33,10 @@ class Idempotency:
         given = request.headers.get("idempotency-key")
         if given is None:
             return act()
-        key = f"{caller.id}/{given.strip().strip(chr(34))}"
-        if not 0 < len(key) <= 300:
+        word = given.strip().strip('"')
+        if not 0 < len(word) <= 255:
             return problem(400, "Idempotency-Key is a word of 1 to 255 characters")
+        key = f"{caller.id}/{word}"
         digest = _digest(request, body)
         known = self._begin(key, digest)
         if known is not None:
