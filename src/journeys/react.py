@@ -90,7 +90,7 @@ def react(
         profile, touched = after(state.profile, event, playbook.watched.measures_of(event.type), now)
         touched = None if new else touched
     else:
-        profile = state.profile.copy()
+        profile = state.profile.looked_at()
         if stimulus is None or isinstance(stimulus, Event):
             touched = None if new or (profile.look_at is not None and profile.look_at <= now) else set()
         elif not _note(run, stimulus):

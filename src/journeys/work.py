@@ -112,7 +112,7 @@ class Work:
         self._take_receipts()
         accounts.save(connection, self._before, self.states)
         rows = [outcomes.event_row(event, account, silent) for event, account, silent in self._happened]
-        bulk.insert_new(connection, events_table, rows)
+        bulk.insert(connection, events_table, rows)
         self._save_consents()
         self._wake()
         outcomes.insert_messages(connection, self._messages.values())
@@ -142,10 +142,11 @@ class Work:
 
     def _wake(self) -> None:
         """Held messages are judged again when the reason may be over: an account hold, a word of the person."""
+        held = sending.accounts_held(self.connection, list(self._before))
         eased = [
             account
-            for account, state in self.states.items()
-            if account in self._before and self._holds(self._before[account].state) != self._holds(state)
+            for account in held
+            if self._holds(self._before[account].state) != self._holds(self.states[account])
         ]
         sending.wake_held(self.connection, "account_hold", self.now, accounts=eased)
         said = {event.contact for event, _, _ in self._happened if event.contact and _settles(event)}

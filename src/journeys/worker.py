@@ -47,7 +47,7 @@ class Worker:
 
     def run(self, stop: threading.Event, wait: float = 1.0) -> None:
         """Batches until told to stop. A feed that cannot go on is left alone and named in `broken` (I9)."""
-        _calm_collector()
+        calm_collector()
         while not stop.is_set() and self.broken is None:
             try:
                 self._turn(wait)
@@ -150,7 +150,7 @@ def _said(error: Exception) -> str:
     return f"{told.__class__.__name__}: {told}"[:500].replace("\0", "")
 
 
-def _calm_collector() -> None:
+def calm_collector() -> None:
     """Profiles are values without cycles: let the cyclic collector look seldom, and never at what is here already.
 
     Its passes over kept states cost more than folding did (performance.md, "Floors").

@@ -20,7 +20,7 @@ def after(
     profile: Profile, event: Event, measures: Iterable[Measure], now: Instant
 ) -> tuple[Profile, set[str]]:
     """The profile with the event in it, and what it touched (`attribute:plan`, `milestone:x`, `measure:7`, …)."""
-    twin = profile.copy()
+    twin = profile.copy() if event.type in EFFECTS else profile.looked_at()
     touched: set[str] = set()
     twin.seq = max(twin.seq, event.seq)
     twin.last_event_at = max(twin.last_event_at, event.time)

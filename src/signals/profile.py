@@ -6,6 +6,7 @@ late event lands where it belongs.
 """
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -119,9 +120,19 @@ class Profile(msgspec.Struct):
 
     def copy(self) -> "Profile":
         """A profile whose containers may be written to without the other noticing."""
-        twin = msgspec.structs.replace(self)
-        for name in _CONTAINERS:
+        twin = self.looked_at()
+        for name in _SAID:
             setattr(twin, name, getattr(twin, name).copy())
+        return twin
+
+    def looked_at(self) -> "Profile":
+        """A copy to which a look, or an event that says nothing of the profile itself, may write."""
+        twin = copy(self)
+        twin.contacts = self.contacts.copy()
+        twin.measures = self.measures.copy()
+        twin.signals = self.signals.copy()
+        twin.segments = self.segments.copy()
+        twin.milestones = self.milestones.copy()
         return twin
 
     def value(self, name: str) -> Any:
@@ -130,19 +141,8 @@ class Profile(msgspec.Struct):
         return writes[-1].value if writes else None
 
 
-_CONTAINERS = (
-    "attributes",
-    "contacts",
-    "tickets",
-    "holds",
-    "milestones",
-    "orders",
-    "measures",
-    "signals",
-    "segments",
-    "given_tags",
-    "tag_words",
-)
+_SAID = ("attributes", "tickets", "holds", "orders", "given_tags", "tag_words")
+"""What only events with an effect of their own write to."""
 
 
 def write(writes: list[Write], new: Write) -> list[Write]:

@@ -98,6 +98,10 @@ class SignalWatch(Watch):
 
     def settle(self, sight: Sight) -> Instant | None:
         state = sight.profile.signals.get(self.key, _NEVER)
+        if self.single is not None and not state.open:  # what happens most: closed, and staying so
+            holds, until = self.single.test(sight.moment)
+            if not holds:
+                return until
         if self.definition.dates is not None:
             return self._settle_dates(sight, state, self.definition.dates.before)
         if self.single is not None:

@@ -114,13 +114,17 @@ class StoredPositions(Positions):
 
 
 class LogFeed:
-    """The embedded log as a feed (`signals.feeds.port.Feed`)."""
+    """The embedded log as a feed (`signals.feeds.port.Feed`): its partitions, or only the one named."""
 
     def __init__(
-        self, database: Database, partitions: int = 1, wait: Callable[[float], object] | None = None
+        self,
+        database: Database,
+        partitions: int = 1,
+        wait: Callable[[float], object] | None = None,
+        only: int | None = None,
     ) -> None:
         self._database = database
-        self._names = [f"log/{number}" for number in range(partitions)]
+        self._names = [f"log/{number}" for number in (range(partitions) if only is None else (only,))]
         self._positions = StoredPositions(database)
         self._turn = 0
         self._wait = wait
