@@ -111,6 +111,7 @@ class Engine:
         if clock:
             self._add("clock", run_clock, self.clock, self.pulse, self.pulse.listen(), self._stop)
         if dispatcher:
+            parts.dispatcher.oldest_unread = self._oldest_unread
             self._add(
                 "dispatcher", run_dispatcher, parts.dispatcher, parts.now, self.pulse.listen(), self._stop
             )

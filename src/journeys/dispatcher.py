@@ -28,8 +28,8 @@ from journeys.playbook import Playbook
 from journeys.react import Settled
 from journeys.state import AccountState
 from journeys.store import sending
-from journeys.store.accounts import address_key
 from journeys.store.database import Database
+from journeys.store.outcomes import suppression_keys
 from journeys.store.sending import Ledger, Move
 from journeys.work import Work
 from signals.event import Event
@@ -180,7 +180,7 @@ class _Round:
         return parcels, len(moves) + len(dead)
 
     def _ledger(self, waiting: Sequence[Message]) -> Ledger:
-        keys = {key for message in waiting if (key := address_key(message.address)) is not None}
+        keys = {key for one in waiting for key in suppression_keys(one.contact, one.address)}
         ledger = sending.load_ledger(self._connection, waiting, keys, self._now)
         rate = self._playbook.policies.channel_rate.email
         if rate is not None:
@@ -190,7 +190,7 @@ class _Round:
 
     def _facts(self, message: Message, ledger: Ledger) -> Facts:
         state = self._work.states.get(message.account)
-        facts = facts_for(message, state, ledger, self._playbook, self._now, address_key(message.address))
+        facts = facts_for(message, state, ledger, self._playbook, self._now)
         return replace(facts, content_failure=lambda: self._render(message, state))
 
     def _render(self, message: Message, state: AccountState | None) -> ContentFailure | None:

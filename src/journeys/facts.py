@@ -1,10 +1,13 @@
 """Facts for judgement, assembled from what bulk loading found and what the account's state knows. Pure."""
 
-from channels.facts import Facts, Rival, RivalState
+from typing import cast
+
+from channels.facts import Facts, Rival, RivalState, SuppressionCause
 from channels.message import Message, MessageClass
 from journeys.journey import Journey
 from journeys.playbook import Playbook
 from journeys.state import AccountState
+from journeys.store.outcomes import suppression_keys
 from journeys.store.sending import Charge, Ledger
 from plays.recipients import lanes
 from plays.steps import MessageStep, WaitStep
@@ -21,7 +24,6 @@ def facts_for(
     ledger: Ledger,
     playbook: Playbook,
     now: Instant,
-    address_key: str | None,
 ) -> Facts:
     """The world as this message needs it. A state that is gone (erased) is a closed contact."""
     journey = _journey(state, message)
@@ -46,7 +48,7 @@ def facts_for(
         journey_live=journey is not None,
         contact_open=contact is not None and is_open(contact),
         readable=True,
-        suppression=ledger.suppressed.get(address_key or ""),  # type: ignore[arg-type]  # the four causes
+        suppression=_suppression(ledger, message),
         topic_consent=topic,
         channel_consent=channel,
         exit_holds=exit_node.test(moment)[0] if exit_node is not None and moment is not None else False,
@@ -69,6 +71,13 @@ def facts_for(
         rate_next_at=_rate_next_at(message, ledger, playbook, now),
         control=control,
     )
+
+
+def _suppression(ledger: Ledger, message: Message) -> SuppressionCause | None:
+    """Why this address, or this person under whatever address, is written to no more."""
+    keys = suppression_keys(message.contact, message.address)
+    found = (ledger.suppressed[key] for key in keys if key in ledger.suppressed)
+    return cast("SuppressionCause | None", next(found, None))
 
 
 def _journey(state: AccountState | None, message: Message) -> Journey | None:

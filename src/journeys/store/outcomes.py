@@ -82,6 +82,12 @@ def speaks_of_consent(event: Event) -> bool:
     return event.type in _CONSENT or suppression_cause(event) is not None
 
 
+def suppression_keys(contact: str, email: str | None) -> list[str]:
+    """Under which keys a suppression is kept: the person's, for every address they will have, and the address's."""
+    known = address_key(email)
+    return [f"contact:{contact}", *([] if known is None else [known])]
+
+
 def save_consents(
     connection: sa.Connection, happened: Iterable[Event], addresses: Mapping[str, str | None]
 ) -> None:
@@ -97,12 +103,12 @@ def save_consents(
             row = {"contact": event.contact, "channel": channel, "topic": topic}
             allowed = event.type == "engagement.subscribed"
             said[event.contact, channel, topic] = {**row, "allowed": allowed, "at": event.time}
-        key = address_key(addresses.get(event.contact))
-        cause = suppression_cause(event)
-        if key is not None and cause is not None:
-            added[key] = {"address_key": key, "cause": cause, "contact": event.contact, "at": event.time}
-        elif key is not None and event.type == "contact.unsuppressed":
-            lifted.append(key)
+        keys, cause = suppression_keys(event.contact, addresses.get(event.contact)), suppression_cause(event)
+        if cause is not None:
+            row = {"cause": cause, "contact": event.contact, "at": event.time}
+            added.update({key: {"address_key": key, **row} for key in keys})
+        elif event.type == "contact.unsuppressed":
+            lifted += keys
     bulk.upsert(connection, consents, list(said.values()))
     bulk.upsert(connection, suppressions, list(added.values()))
     if lifted:
