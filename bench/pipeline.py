@@ -288,8 +288,8 @@ def _recount(happened: list[Event]) -> dict[str, int]:
 
 
 def _edges(times: list[int], wanted: int, window: int, step: int, cooldown: int) -> int:
-    """How often a count in a window turned true, minding the cooldown; journeys of 3 d block the next start."""
-    started, open_until, fired, ended = 0, None, None, -1
+    """Whether a count in a window ever turned true, minding the cooldown."""
+    started, open_until, fired = 0, None, None
     for place, now in enumerate(times):
         if open_until is not None and now >= open_until:
             open_until = None
@@ -300,21 +300,19 @@ def _edges(times: list[int], wanted: int, window: int, step: int, cooldown: int)
         was_open, open_until = open_until is not None, leaving[len(inside) - wanted]
         if not was_open and (fired is None or now >= fired + cooldown):
             fired = now
-            if now >= ended:
-                started, ended = started + 1, now + 3 * DAY
+            started = 1  # its message is never settled here: the journey lives on and blocks the next start
     return started
 
 
 def _detractor_edges(mine: list[Event]) -> int:
-    started, is_open, fired, ended = 0, False, None, -1
+    started, is_open, fired = 0, False, None
     for event in mine:
         if event.type != "survey.nps_received":
             continue
         low = event.data["score"] <= 6
         if low and not is_open and (fired is None or event.time >= fired + 7 * DAY):
             is_open, fired = True, event.time
-            if event.time >= ended:
-                started, ended = started + 1, event.time + 3 * DAY
+            started = 1
         elif not low:
             is_open = False
     return started
