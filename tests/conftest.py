@@ -4,7 +4,7 @@ import pytest
 
 pytest.register_assert_rewrite("contract.kafka_cases")
 
-pytest_plugins = ["servers"]
+pytest_plugins = ["servers", "stores"]
 
 
 FOREIGN = (
