@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from builders import START
 from journeys.store import bulk
 from journeys.store.database import Database, is_transient
-from journeys.store.tables import consents, dead_letters, memberships
+from journeys.store.tables import accounts, consents, dead_letters, memberships
 from signals.instant import LATEST, parse_instant
 from stores import rows
 
@@ -133,6 +133,33 @@ def test_upsert_changes_only_what_it_is_told_to(store: Database, count: int) -> 
         changed = [{**each, "allowed": True, "at": START + 1} for each in said]
         bulk.upsert(connection, consents, changed, update=["allowed"])
     assert {row[3:] for row in rows(store, consents)} == {(True, START)}
+
+
+@pytest.mark.parametrize("count", [FEW, MANY])
+def test_only_rows_of_the_version_before_are_written_over(store: Database, count: int) -> None:
+    def account(number: int, version: int) -> dict[str, Any]:
+        row = {
+            "id": f"a{number:03}",
+            "version": version,
+            "state": b"%d" % version,
+            "due_at": None,
+            "stage": None,
+        }
+        return row | {
+            "created_at": START,
+            "last_event_at": START,
+            "live_journeys": 0,
+            "name": None,
+            "owner": None,
+        }
+
+    with store.write() as connection:
+        bulk.insert(connection, accounts, [account(number, 1 + number % 2) for number in range(count)])
+        changed = [account(number, 2) for number in range(count)]
+        assert bulk.update_next(connection, accounts, [*changed, account(999, 2)]) == (count + 1) // 2
+        assert bulk.update_next(connection, accounts, []) == 0
+    assert {row[2] for row in rows(store, accounts)} == {b"2"}
+    assert len(rows(store, accounts)) == count
 
 
 @pytest.mark.parametrize("count", [FEW, MANY])

@@ -111,7 +111,8 @@ def save(connection: sa.Connection, before: Mapping[str, Loaded], after: Mapping
     changed = [row for row in rows if row["id"] in before]
     if new and bulk.insert_new(connection, accounts, new) != len(new):
         raise LostUpdate("an account seen for the first time was created by another writer just now")
-    bulk.update(connection, accounts, changed)
+    if bulk.update_next(connection, accounts, changed) != len(changed):
+        raise LostUpdate("an account was saved by another writer since it was loaded")
     saved = {row["id"]: Loaded(after[row["id"]], row["version"]) for row in rows}
     on_commit(connection, lambda: _keep(connection_kept, saved))
     old = {account: loaded.state.profile for account, loaded in before.items()}

@@ -71,21 +71,26 @@ def among(connection: sa.Connection, column: sa.Column[Any], values: Sequence[An
     return column.in_(list(values))
 
 
-def update(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> int:
-    """Write all given columns of rows that are there, by primary key; answers how many were."""
-    if not _copies(connection, rows):
-        return (
-            _merge(connection, table, rows, [name for name in rows[0] if name not in _keys(table)])
-            if rows
-            else 0
-        )
-    twin = _twin(connection, table)
+def update_next(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> int:
+    """Write rows over those of the `version` before theirs, by primary key; answers how many there were (I7)."""
+    if not rows:
+        return 0
     keys = _keys(table)
-    _copy(connection, twin, table, sorted(rows, key=itemgetter(*keys)))
+    rows = sorted(rows, key=itemgetter(*keys))
+    if not _copies(connection, rows):
+        of: dict[str, Any] = {name: sa.bindparam(f"of_{name}") for name in rows[0]}
+        bound = [{f"of_{name}": value for name, value in row.items()} for row in rows]
+        return int(connection.execute(_over(table, keys, of), bound, execution_options=_COUNTED).rowcount)
+    twin = _twin(connection, table)
+    _copy(connection, twin, table, rows)
     source = sa.table(twin, *(sa.column(name) for name in rows[0]))
-    change = sa.update(table).values({name: source.c[name] for name in rows[0] if name not in keys})
-    change = change.where(*(table.c[name] == source.c[name] for name in keys))
-    return int(connection.execute(change, execution_options=_COUNTED).rowcount)
+    return int(connection.execute(_over(table, keys, source.c), execution_options=_COUNTED).rowcount)
+
+
+def _over(table: sa.Table, keys: list[str], of: Any) -> sa.Update:
+    """The row with these keys and the version before takes the given values; nothing happens where it has another."""
+    change = sa.update(table).values({name: of[name] for name in of.keys() if name not in keys})  # noqa: SIM118 - a ColumnCollection iterates over columns
+    return change.where(*(table.c[name] == of[name] for name in keys), table.c.version == of["version"] - 1)
 
 
 def _keys(table: sa.Table) -> list[str]:
