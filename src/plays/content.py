@@ -25,6 +25,8 @@ from typing import Any, Literal, Self, TypeAlias
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from signals.definitions import checked
+
 Slot: TypeAlias = Literal["opening", "situation", "value", "offer", "next", "sign_off"]
 SLOTS: tuple[Slot, ...] = ("opening", "situation", "value", "offer", "next", "sign_off")
 """In the order in which they stand in a message; the content's own body stands after the opening."""
@@ -115,6 +117,12 @@ class Block(_Written):
 
     slot: Slot
     when: Any = None
+
+    @field_validator("when")
+    @classmethod
+    def _compiles(cls, condition: Any) -> Any:
+        """What makes no sense is told when the block is written, not when it is made live."""
+        return None if condition is None else checked(condition)
 
 
 class Content(_Written):

@@ -23,6 +23,11 @@ Number: TypeAlias = int | float | Decimal
 Predicate: TypeAlias = Callable[[Any], bool]
 
 
+def _missing() -> Any:
+    """As a factory, for a default that a JSON Schema cannot show."""
+    return MISSING
+
+
 def _plain(value: Any) -> Any:
     """YAML reads bare dates and timestamps itself; conditions keep them as the text they were."""
     if isinstance(value, date):
@@ -52,15 +57,15 @@ class Comparison(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
 
-    is_: Scalar = Field(default=MISSING, alias="is")
-    is_not: Scalar = MISSING
+    is_: Scalar = Field(default_factory=_missing, alias="is")
+    is_not: Scalar = Field(default_factory=_missing)
     in_: Annotated[list[Scalar], Field(strict=True)] | None = Field(default=None, alias="in")
     not_in: Annotated[list[Scalar], Field(strict=True)] | None = None
     gt: Ordered = None
     gte: Ordered = None
     lt: Ordered = None
     lte: Ordered = None
-    contains: Scalar = MISSING
+    contains: Scalar = Field(default_factory=_missing)
     starts_with: Annotated[str, Field(strict=True)] | None = None
     matches: Annotated[str, Field(strict=True, max_length=256)] | None = None
     exists: Annotated[bool, Field(strict=True)] | None = None

@@ -81,6 +81,12 @@ class House:
         sent = {} if body is None else {"json": body}
         return self.http.request(method, path, headers=headers, **sent, **options)
 
+    def ok(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        """What a request answers that must succeed."""
+        answer = self.call(method, path, body, **options)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
     def get(self, path: str, **query: Any) -> Any:
         """What a read answers."""
         answer = self.call("GET", path, params=query)
@@ -91,6 +97,10 @@ class House:
         """Let the worker take what is in the log; answers how many records it took."""
         worker = Worker(LogFeed(self.database), self.parts.service, self.clock)
         return worker.once()
+
+    def tick(self) -> int:
+        """Let everything happen that is due by now; answers how many accounts lived through something."""
+        return self.parts.service.tick(self.clock())
 
     def send(self) -> int:
         """Let the dispatcher send what is due."""

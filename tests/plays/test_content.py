@@ -127,13 +127,16 @@ def test_each_slot_takes_the_first_block_whose_condition_holds_in_the_order_of_s
         each.key: each
         for each in (
             block("bye", "sign_off", "Bye"),
-            block("vip", "opening", "Dear VIP", when="vip"),
+            block("vip", "opening", "Dear VIP", when={"tag": "vip"}),
             block("hello", "opening", "Hello"),
-            block("gain", "value", "Gain", when="never"),
+            block("gain", "value", "Gain", when={"tag": "never"}),
         )
     }
     assembled = content(blocks={"sign_off": ["bye"], "opening": ["vip", "hello"], "value": ["gain"]})
-    assert assemble(assembled, blocks, lambda condition: condition == "vip") == "Dear VIP\n\nBody\n\nBye"
+    assert (
+        assemble(assembled, blocks, lambda condition: condition == {"tag": "vip"})
+        == "Dear VIP\n\nBody\n\nBye"
+    )
     assert assemble(assembled, blocks, lambda _: False) == "Hello\n\nBody\n\nBye"
 
 

@@ -92,5 +92,5 @@ def _digest(request: Request, body: bytes) -> bytes:
         for name, value in request.headers.items()
         if name == "content-type" or name.startswith("ce-")
     )
-    head = orjson.dumps([request.method, request.url.path, said])
+    head = orjson.dumps([request.method, request.url.path, request.url.query, said])
     return blake2b(head + b"\0" + body, digest_size=16).digest()

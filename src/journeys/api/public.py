@@ -28,7 +28,7 @@ _CSP = {
 
 def router(database: Database, service: Service, secret: str, clock: Callable[[], Instant]) -> APIRouter:
     """The public routes."""
-    routes = APIRouter(include_in_schema=False)
+    routes = APIRouter()
 
     def unsubscribe(contact: str, topic: str, account: str, message: str) -> None:
         now = clock()
@@ -44,7 +44,7 @@ def router(database: Database, service: Service, secret: str, clock: Callable[[]
             raise HTTPException(404, "this link is not one of ours, or no longer good")
         return found
 
-    @routes.post("/u/{token}")
+    @routes.post("/u/{token}", include_in_schema=False)
     def one_click(token: str) -> Response:
         """RFC 8058: POST, no redirect, no login; the same again changes nothing more."""
         unsubscribe(*parts(token, "unsubscribe", 4))
@@ -53,7 +53,7 @@ def router(database: Database, service: Service, secret: str, clock: Callable[[]
             headers=_CSP,
         )
 
-    @routes.get("/u/{token}")
+    @routes.get("/u/{token}", include_in_schema=False)
     def ask(token: str) -> Response:
         """A person followed the link: a page with a button. Reading it changes nothing (link scanners)."""
         _, topic, _, _ = parts(token, "unsubscribe", 4)
@@ -61,7 +61,7 @@ def router(database: Database, service: Service, secret: str, clock: Callable[[]
         body = f'<p>Stop {about}?</p><form method="post"><button>Unsubscribe</button></form>'
         return HTMLResponse(_PAGE.format(title="Unsubscribe", body=body), headers=_CSP)
 
-    @routes.get("/p/{token}")
+    @routes.get("/p/{token}", include_in_schema=False)
     def preferences(token: str) -> Response:
         """The preference page: stop all topics, or the whole channel."""
         parts(token, "preferences", 2)
@@ -72,7 +72,7 @@ def router(database: Database, service: Service, secret: str, clock: Callable[[]
         )
         return HTMLResponse(_PAGE.format(title="E-mail preferences", body=body), headers=_CSP)
 
-    @routes.post("/p/{token}/{stop}")
+    @routes.post("/p/{token}/{stop}", include_in_schema=False)
     def prefer(token: str, stop: str) -> Response:
         """Withdraw all topics, or the channel."""
         contact, account = parts(token, "preferences", 2)
@@ -83,7 +83,7 @@ def router(database: Database, service: Service, secret: str, clock: Callable[[]
             _PAGE.format(title="Noted", body="<p>Your choice counts from now on.</p>"), headers=_CSP
         )
 
-    @routes.get("/v1/inapp/{contact}", include_in_schema=True, tags=["in-app"])
+    @routes.get("/v1/inapp/{contact}", tags=["in-app"])
     def inbox(contact: str, authorization: Annotated[str, Header()] = "") -> dict[str, Any]:
         """The contact's in-app messages, newest first; with a contact token as Bearer."""
         found = tokens.read(secret, "inapp", authorization.removeprefix("Bearer ").strip())

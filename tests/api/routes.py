@@ -1,0 +1,60 @@
+"""Who may do what: every route of the application with the one scope it asks for (guarantees API5).
+
+A route that is not in this table fails `test_keys`. `admin` may do everything.
+"""
+
+READS = (
+    "/v1/accounts",
+    "/v1/accounts/{account}",
+    "/v1/accounts/{account}/timeline",
+    "/v1/accounts/{account}/explain",
+    "/v1/journeys",
+    "/v1/journeys/{journey}",
+    "/v1/messages",
+    "/v1/messages/{message}",
+    "/v1/tasks",
+    "/v1/tasks/{task}",
+    "/v1/decisions",
+)
+SCOPE: dict[tuple[str, str], str] = {
+    ("POST", "/v1/events"): "ingest",
+    **{("GET", path): "csm" for path in READS},
+    ("GET", "/v1/dead"): "admin",
+    ("PUT", "/v1/accounts/{account}"): "csm",
+    ("PUT", "/v1/contacts/{contact}"): "csm",
+    ("POST", "/v1/accounts/{account}/holds"): "csm",
+    ("DELETE", "/v1/accounts/{account}/holds/{hold_id}"): "csm",
+    ("POST", "/v1/tasks/{task}/{verb}"): "csm",
+    ("POST", "/v1/journeys/{journey}/exit"): "marketer",
+    ("POST", "/v1/sending/{switch}"): "admin",
+    ("POST", "/v1/definitions"): "marketer",
+    ("GET", "/v1/schemas/{kind}"): "marketer",
+    ("GET", "/v1/{kind}"): "marketer",
+    ("GET", "/v1/{kind}/{key}"): "marketer",
+    ("PUT", "/v1/{kind}/{key}"): "marketer",
+    ("GET", "/v1/{kind}/{key}/versions"): "marketer",
+    **{
+        ("POST", f"/v1/{{kind}}/{{key}}/{verb}"): "marketer"
+        for verb in ("lint", "activate", "pause", "archive")
+    },
+}
+"""Documented routes and their scopes."""
+
+TOKEN = {("GET", "/v1/inapp/{contact}")}
+"""Documented routes a customer's signed token opens, and no key."""
+
+PUBLIC = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs"),
+    ("GET", "/docs/oauth2-redirect"),
+    ("GET", "/redoc"),
+    ("GET", "/u/{token}"),
+    ("POST", "/u/{token}"),
+    ("GET", "/p/{token}"),
+    ("POST", "/p/{token}/{stop}"),
+    ("GET", "/static/{name}"),
+}
+"""Routes that ask for no key: machines of the operator, signed links, the pages' own files."""
