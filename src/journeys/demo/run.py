@@ -102,7 +102,8 @@ def tables(parts: Parts, now: Instant) -> dict[str, tuple[list[str], list[list[A
     signal = sa.func.substr(events.c.type, 8)
     fired = _grouped(parts, signal, where=events.c.type.like("signal.%"))
     by_sla = sa.case(
-        (tasks.c.status == "closed", "closed"),
+        (sa.and_(tasks.c.status == "closed", tasks.c.breached), "closed late"),
+        (tasks.c.status == "closed", "closed in time"),
         (tasks.c.breached, "breached"),
         (sa.or_(tasks.c.first_touch_by <= now + DAY, tasks.c.resolve_by <= now + DAY), "due within a day"),
         else_="in time",
