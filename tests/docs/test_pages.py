@@ -87,16 +87,19 @@ def served() -> dict[str, set[str]]:
 
 
 def answers(served: dict[str, set[str]], method: str, path: str) -> bool:
-    """Whether some route has this path; braces stand for one part, on either side."""
-    parts = path.strip("/").split("/")
-    return any(
-        (not method or method in methods) and len(route.strip("/").split("/")) == len(parts)
-        and all(
-            "{" in mine or "{" in theirs or mine == theirs
-            for mine, theirs in zip(parts, route.strip("/").split("/"), strict=True)
-        )
-        for route, methods in served.items()
-    )  # fmt: skip
+    """Whether some route has this path."""
+    mine = path.strip("/").split("/")
+    theirs = [
+        route.strip("/").split("/") for route, methods in served.items() if not method or method in methods
+    ]
+    return any(len(mine) == len(route) and all(map(meets, mine, route)) for route in theirs)
+
+
+def meets(mine: str, theirs: str) -> bool:
+    """A part in braces stands for anything, but a kind of definition only for one that is."""
+    if theirs == "{kind}":
+        return mine in MODELS or mine == "{kind}"
+    return "{" in mine or "{" in theirs or mine == theirs
 
 
 @every_page
