@@ -96,7 +96,7 @@ def stream(seed: int) -> Stream:
             )
             calls.append(Call("log", batch))
     records = _records(random, seen)
-    meanwhile = tuple(_word(random, f"m{number}") for number in range(4))
+    meanwhile = tuple(_word(random, f"m{number}") for number in range(8))
     return Stream(tuple(calls), records, meanwhile)
 
 
@@ -115,10 +115,10 @@ def _happening(random: Random, identifier: str, seen: list[Event]) -> Event:
     dice = random.random()
     if seen and dice < 0.1:
         return random.choice(seen)
-    if seen and dice < 0.15:
+    if seen and dice < 0.18:
         known = random.choice(seen)
         return make(known.id, known.type, known.account, None, n=f"other/{identifier}")
-    if dice < 0.2:
+    if dice < 0.23:
         return make(identifier, "product.used", None, "nobody")
     kinds = ("go", "go", "support.ticket_opened", "product.used")
     found = make(identifier, random.choice(kinds), account, None, n=identifier)
@@ -131,11 +131,11 @@ def _word(random: Random, identifier: str) -> Event:
     account = random.choice(ACCOUNTS)
     contact = f"{account}.{random.choice(('admin', 'champion'))}"
     dice = random.random()
-    if dice < 0.3:
+    if dice < 0.2:
         return _untimed(make(identifier, "engagement.unsubscribed", account, contact))
-    if dice < 0.45:
+    if dice < 0.3:
         return _untimed(make(identifier, "contact.suppressed", account, contact))
-    status = "cancelled" if dice < 0.7 else "active"
+    status = "cancelled" if dice < 0.65 else "active"
     return _untimed(make(identifier, "crm.account_updated", account, None, attributes={"status": status}))
 
 

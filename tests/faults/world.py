@@ -119,13 +119,13 @@ class Provider:
         self._chaos.point("before conversation")
         self._journal.write("talk", name, mail.recipient)
         self._meanwhile()
-        if dice < 0.2:
+        if dice < 0.3:
             return Temporary("451 try later")
-        if dice < 0.25:
+        if dice < 0.34:
             return Permanent("550 no such user", 550, Blame.ADDRESS)
         self._journal.write("accepted", name, mail.recipient, durable=True)
         self._chaos.point("after conversation")
-        return InDoubt("cut after the dot") if dice < 0.32 else Sent(f"q{name[:6]}")
+        return InDoubt("cut after the dot") if dice < 0.4 else Sent(f"q{name[:6]}")
 
     def offer(self, mail: Mail) -> Ready | Temporary | Permanent:
         """Always ready."""

@@ -16,6 +16,7 @@ from journeys.demo.desk import Team
 from journeys.shipped import shipped
 from journeys.simulate import Simulation
 from journeys.store.tables import decisions, events, journeys, messages, tasks
+from journeys.worker import calm_collector
 from signals.instant import DAY, Instant, iso
 
 CHUNK = 5_000
@@ -58,6 +59,7 @@ def replay(
     """Everything that happened in the year, in event-time order on the virtual clock."""
     clock.now = base.start
     parts.activate(definitions(base))
+    calm_collector()
     _append(parts, base)
     team = Team(parts.database, parts.service)
     simulation = Simulation(parts.database, parts.service, parts.dispatcher, base.start, team)
