@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+SHORT = 30
+"""Characters up to which a cell is never folded: ids, instants, names of settings."""
+
 out = Console()
 err = Console(stderr=True)
 
@@ -75,7 +78,7 @@ def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
             column,
             justify="right" if numeric else "left",
             header_style="dim",
-            no_wrap=place == 0,
+            no_wrap=max(len(str(row[place])) for row in rows) <= SHORT,
             overflow="fold",
         )
     for row in rows:
