@@ -55,6 +55,6 @@ PUBLIC = {
     ("POST", "/u/{token}"),
     ("GET", "/p/{token}"),
     ("POST", "/p/{token}/{stop}"),
-    ("GET", "/static/{name}"),
+    ("GET", "/static/{file}"),
 }
 """Routes that ask for no key: machines of the operator, signed links, the pages' own files."""

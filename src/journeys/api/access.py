@@ -66,8 +66,11 @@ def body_of(model: type[Body], *, may_be_empty: bool = False) -> Callable[[Reque
 
 
 def documented(model: type[BaseModel], *, may_be_empty: bool = False) -> dict[str, Any]:
-    """What OpenAPI is told of a body that `body_of` reads: `openapi_extra` of its route."""
-    schema = model.model_json_schema()
+    """What OpenAPI is told of a body that `body_of` reads: `openapi_extra` of its route.
+
+    What the schema refers to stands in its `$defs` until `document` moves it to where the references point.
+    """
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     return {
         "requestBody": {
             "required": not may_be_empty,

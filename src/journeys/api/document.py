@@ -33,6 +33,7 @@ def document(app: FastAPI) -> None:
         parts["securitySchemes"] = {"key": _KEY}
         found["security"] = [{"key": []}]
         for operation in _operations(found):
+            schemas.update(_taken_out(operation))
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = _PROBLEM
         return found
@@ -43,3 +44,12 @@ def document(app: FastAPI) -> None:
 def _operations(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for path in found["paths"].values():
         yield from (path[verb] for verb in _VERBS if verb in path)
+
+
+def _taken_out(operation: dict[str, Any]) -> dict[str, Any]:
+    """The schemas that a body's schema brought along."""
+    bodies = operation.get("requestBody", {}).get("content", {}).values()
+    brought: dict[str, Any] = {}
+    for body in bodies:
+        brought.update(body["schema"].pop("$defs", {}))
+    return brought
