@@ -38,10 +38,11 @@ class Imported(msgspec.Struct):
     refused: dict[str, int] = {}
     first_refusals: dict[str, str] = {}
 
-    def refuse(self, reason: str, detail: str) -> None:
-        """Count one row that was not taken."""
+    def refuse(self, reason: str, detail: str, row: int | None = None) -> None:
+        """Count one that was not taken; `row` is its place in the file, where the detail does not say it already."""
         self.refused[reason] = self.refused.get(reason, 0) + 1
-        self.first_refusals.setdefault(reason, detail)
+        place = "" if row is None or detail.startswith(f"row {row}:") else f"row {row}: "
+        self.first_refusals.setdefault(reason, f"{place}{detail}")
 
 
 Reader = Callable[[Path, Instant], Iterator[tuple[int, Event | Problem]]]
@@ -120,7 +121,7 @@ class Importer:
         told.accepted += outcomes.count("new")
         told.duplicates += outcomes.count("duplicate")
         for record, problem in refused:
-            told.refuse(problem.reason, f"row {record.offset}: {problem.detail}")
+            told.refuse(problem.reason, problem.detail, record.offset)
 
 
 def _fingerprint(path: Path, mapping: Path | None) -> str:

@@ -277,6 +277,15 @@ class TestImport:
         assert first.body["files"][0]["refused"] == {"malformed": 1, "id_conflict": 1}
         assert (second.body["files"][0]["accepted"], second.body["files"][0]["duplicates"]) == (0, 2)
 
+    def test_a_row_of_nobody_is_counted_with_its_reason(self, migrated: Run, tmp_path: Path) -> None:
+        said = migrated(*rows(tmp_path)).body
+        assert said["files"][0]["refused"] == {"invalid": 1}
+        assert said["refused_while_folding"] == {"no_account": 1}
+        assert {letter["reason"] for letter in migrated("dead", "list", "--json").body["items"]} == {
+            "invalid",
+            "no_account",
+        }
+
     @pytest.mark.parametrize("words", [["--format", "xml"], ["--format", "csv"]])
     def test_a_format_that_cannot_be_read_says_which_can(
         self, migrated: Run, tmp_path: Path, words: list[str]
@@ -286,6 +295,16 @@ class TestImport:
         assert said.status == 1
         assert one_line(said.err)
         assert "--map" in said.err
+
+
+def rows(folder: Path) -> list[str]:
+    """The words that import a file of one good row, one without a time and one of nobody."""
+    (folder / "rows.csv").write_text("ticket,company,at\nT-1,acme,2026-01-05\nT-2,acme,\nT-3,,2026-01-06\n")
+    (folder / "rows.yaml").write_text(
+        "key: rows\nformat: csv\neach: [{type: support.ticket_opened, source: desk, id: 'opened-{ticket}',"
+        " time: at, account: company, data: {ticket: ticket}}]\n"
+    )
+    return ["events", "import", "rows.csv", "--format", "csv", "--map", "rows.yaml", "--json"]
 
 
 def broken(folder: Path) -> None:
@@ -350,6 +369,14 @@ class TestBesideAService:
         assert first["refused"] == {"malformed": 1, "id_conflict": 1}
         assert "row 1102" in first["first_refusals"]["id_conflict"]
         assert (second["accepted"], second["duplicates"]) == (0, 1_100)
+
+    def test_rows_are_mapped_where_they_lie(self, run: Run, service: Service, tmp_path: Path) -> None:
+        words = rows(tmp_path)
+        (told,) = run(*words).body["files"]
+        assert (told["rows"], told["accepted"], told["refused"]) == (3, 2, {"invalid": 1})
+        assert told["first_refusals"]["invalid"].startswith("row 2: at is missing")
+        folded(service)  # the row of nobody became a dead letter there: sent again, it may find its account
+        assert run(*words).body["files"][0]["duplicates"] == 1
 
     def test_imported_history_starts_nothing_and_current_events_do(
         self, run: Run, service: Service, tmp_path: Path

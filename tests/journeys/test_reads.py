@@ -448,6 +448,10 @@ def test_a_decision_is_said_in_one_sentence(decision: dict[str, Any], said: str)
             {"condition": {"role": "champion", "vacant": True}, "saw": "nobody"},
             "role champion: nobody (vacant)",
         ),
+        (
+            {"condition": {"change": "product.login", "gte": 1, "in": "2w", "min": 0.5}, "negated": True},
+            "not change product.login (≥ +100%, in 2w, min 0.5)",
+        ),
         ({"date": "2026-12-01T00:00:00Z", "before_days": 90}, "90 days before 2026-12-01"),
     ],
 )

@@ -18,7 +18,7 @@ from journeys.store.reads.people import names
 from journeys.store.reads.why import explain as explained
 from journeys.store.tables import dead_letters as letters
 from journeys.wall import wall_clock
-from journeys.worker import Worker
+from journeys.worker import Letters, Worker
 from signals.instant import Instant, iso, parse_instant
 
 events = typer.Typer(no_args_is_help=True, help="Events: bring files in.")
@@ -48,18 +48,22 @@ def import_(
         fail(f"--format {format} needs --map: which column is the account, the time, the type?")
     with beside() as remote:
         if remote is None:
-            results, folded = _import_here(files, mapping, history=not current)
+            results, folding = _import_here(files, mapping, history=not current)
         else:
-            results, folded = _import_there(remote, files, mapping, history=not current), None
-    body = {"files": [_told(result) for result in results], "folded": folded}
-    say(body, lambda: _show(results, folded))
+            results, folding = _import_there(remote, files, mapping, history=not current), None
+    body = {
+        "files": [_told(result) for result in results],
+        "folded": None if folding is None else folding.rows,
+        "refused_while_folding": {} if folding is None else folding.refused,
+    }
+    say(body, lambda: _show(results, folding))
 
 
 def _told(result: Imported) -> dict[str, Any]:
     return {name: getattr(result, name) for name in Imported.__struct_fields__}
 
 
-def _import_here(files: list[Path], mapping: Path | None, history: bool) -> tuple[list[Imported], int]:
+def _import_here(files: list[Path], mapping: Path | None, history: bool) -> tuple[list[Imported], Imported]:
     with parts() as made:
         importer = Importer(made.database, made.log, made.now, history)
         results = []
@@ -78,22 +82,27 @@ def _import_there(remote: Remote, files: list[Path], mapping: Path | None, histo
     return results
 
 
-def _fold(made: Parts) -> int:
-    """Fold what lies in the embedded log; with Kafka or a server running, workers do."""
+def _fold(made: Parts) -> Imported:
+    """Fold what lies in the embedded log; what turns out to belong to nobody is counted too."""
+    told = Imported("the log")
+
+    def buried(letters: Letters) -> None:
+        for _, problem in letters:
+            told.refuse(problem.reason, problem.detail)
+
     feed = LogFeed(made.database, made.settings.log_partitions)
-    worker = Worker(feed, made.service, made.now, batch=made.settings.batch_size)
-    waiting = made.log.unread()
-    done = 0
-    with bar("folding", waiting) as moved:
+    worker = Worker(feed, made.service, made.now, batch=made.settings.batch_size, buried=buried)
+    with bar("folding", made.log.unread()) as moved:
         while taken := worker.once():
-            done += taken
-            moved(done)
-    return done
+            told.rows += taken
+            moved(told.rows)
+    return told
 
 
-def _show(results: list[Imported], folded: int | None) -> None:
+def _show(results: list[Imported], folding: Imported | None) -> None:
     rows = [[r.file, r.rows, r.accepted, r.duplicates, sum(r.refused.values())] for r in results]
     table("Imported", ["file", "rows", "new events", "known before", "refused"], rows)
+    results = results if folding is None else [*results, folding]
     refused = total_refused(results)
     if refused:
         firsts = {reason: text for r in results for reason, text in r.first_refusals.items()}
@@ -102,7 +111,7 @@ def _show(results: list[Imported], folded: int | None) -> None:
             ["reason", "n", "the first"],
             [[reason, n, firsts[reason]] for reason, n in refused.items()],
         )
-    note("the service folds them" if folded is None else f"{folded:,} events folded")
+    note("the service folds them" if folding is None else f"{folding.rows:,} events folded")
 
 
 @app.command()

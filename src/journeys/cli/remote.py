@@ -132,7 +132,7 @@ def import_file(
     for number, item in reader(path, mapping)(path, now):
         told.rows = max(told.rows, number)
         if isinstance(item, Problem):
-            told.refuse(item.reason, f"row {number}: {item.detail}")
+            told.refuse(item.reason, item.detail, number)
             continue
         body = encode(item)
         if len(waiting) == BATCH or size + len(body) > BATCH_BYTES:
@@ -156,7 +156,7 @@ def _post(remote: Remote, events: Sequence[tuple[int, bytes]], history: bool, to
     told.duplicates += answer["duplicates"]
     for refused in answer["rejected"]:
         problem = refused["problem"]
-        told.refuse(_reason(problem), f"row {events[refused['index']][0]}: {problem['detail']}")
+        told.refuse(_reason(problem), problem["detail"], events[refused["index"]][0])
 
 
 def _reason(problem: dict[str, Any]) -> str:

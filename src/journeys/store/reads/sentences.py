@@ -57,7 +57,7 @@ def evidence_line(evidence: Mapping[str, Any]) -> str:
 
 
 _ATOMS = (
-    *("attribute", "count", "sum", "average", "min", "max", "distinct", "change", "regular", "sequence"),
+    *("attribute", "count", "change", "sum", "average", "min", "max", "distinct", "regular", "sequence"),
     *(
         "latest",
         "absent",
@@ -72,13 +72,15 @@ _ATOMS = (
         "role",
     ),
 )
-"""What a condition can be about: the key that names its kind."""
+"""What a condition can be about: the key that names its kind. A change also has a `min`, so it is asked for first."""
 _SIGNS = {"gte": "≥", "gt": ">", "lte": "≤", "lt": "<"}
 
 
 def _asked(name: str, value: Any, show: Callable[[Any], str]) -> str:
     """One word of a condition: `gte 3` as ≥ 3, `vacant: true` as vacant."""
-    return words(name) if value is True else f"{_SIGNS.get(name, words(name))} {show(value)}"
+    if value is True:
+        return words(name)
+    return f"{_SIGNS[name]} {show(value)}" if name in _SIGNS else f"{words(name)} {shown(value)}"
 
 
 def _as_share(value: Any) -> str:
