@@ -28,8 +28,8 @@ from journeys.playbook import Playbook
 from journeys.react import Settled
 from journeys.state import AccountState
 from journeys.store import sending
+from journeys.store.consent import lock_people, suppression_keys
 from journeys.store.database import Database
-from journeys.store.outcomes import suppression_keys
 from journeys.store.sending import Ledger, Move
 from journeys.work import Work
 from signals.event import Event
@@ -181,6 +181,7 @@ class _Round:
 
     def _ledger(self, waiting: Sequence[Message]) -> Ledger:
         keys = {key for one in waiting for key in suppression_keys(one.contact, one.address)}
+        lock_people(self._connection, keys, shared=True)
         ledger = sending.load_ledger(self._connection, waiting, keys, self._now)
         rate = self._playbook.policies.channel_rate.email
         if rate is not None:

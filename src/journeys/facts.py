@@ -7,7 +7,7 @@ from channels.message import Message, MessageClass
 from journeys.journey import Journey
 from journeys.playbook import Playbook
 from journeys.state import AccountState
-from journeys.store.outcomes import suppression_keys
+from journeys.store.consent import suppression_keys
 from journeys.store.sending import Charge, Ledger
 from plays.recipients import lanes
 from plays.steps import MessageStep, WaitStep

@@ -13,7 +13,7 @@ from journeys.journey import Decision, Journey, decide
 from journeys.playbook import Playbook
 from journeys.react import Reaction, Settled, Stimulus, live_through, react, refill, unfilled
 from journeys.state import AccountState, new_state
-from journeys.store import accounts, bulk, outcomes, sending
+from journeys.store import accounts, bulk, consent, outcomes, sending
 from journeys.store.tables import events as events_table
 from signals.conditions import Moment
 from signals.event import Event
@@ -158,12 +158,12 @@ class Work:
         return [*open_holds(state.profile, state.now), *by_policy]
 
     def _save_consents(self) -> None:
-        said = [(event, account) for event, account, _ in self._happened if outcomes.speaks_of_consent(event)]
+        said = [(event, account) for event, account, _ in self._happened if consent.speaks_of_consent(event)]
         if not said:
             return
         people = [(event.contact, self.states[account].profile.contacts) for event, account in said]
         addresses = {who: address(known[who]) for who, known in people if who is not None and who in known}
-        outcomes.save_consents(self.connection, (event for event, _ in said), addresses)
+        consent.save_consents(self.connection, (event for event, _ in said), addresses)
 
     def _save_tasks(self) -> None:
         if not self._orders and not self._close_tasks:
@@ -190,7 +190,7 @@ class Work:
 
 def _settles(event: Event) -> bool:
     """Whether the event may settle messages held for its contact at once."""
-    return outcomes.speaks_of_consent(event) or event.type == "crm.contact_left"
+    return consent.speaks_of_consent(event) or event.type == "crm.contact_left"
 
 
 _RECEIPTS = (

@@ -1,6 +1,6 @@
 """What reactions leave behind: events, journeys, messages, tasks, decisions, written set by set."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,10 +10,8 @@ from channels.message import Message, MessageClass, Reason, Status
 from channels.task import Task, TaskStatus
 from journeys.journey import Decision, Journey, decide
 from journeys.store import bulk
-from journeys.store.accounts import address_key
-from journeys.store.tables import consents, decisions, events, journeys, messages, suppressions, tasks
+from journeys.store.tables import decisions, events, journeys, messages, tasks
 from signals.event import Event
-from signals.fold import suppression_cause
 from signals.instant import Instant
 
 _MESSAGE_FIELDS = Message.__struct_fields__
@@ -72,47 +70,6 @@ def histories(connection: sa.Connection, accounts: Sequence[str]) -> dict[str, l
         for row in connection.execute(wanted.order_by(events.c.account, events.c.time)):
             found.setdefault(row.account, []).append(event_of(row))
     return found
-
-
-_CONSENT = ("engagement.unsubscribed", "engagement.subscribed", "contact.unsuppressed")
-
-
-def speaks_of_consent(event: Event) -> bool:
-    """Whether consent or suppression may change with this event."""
-    return event.type in _CONSENT or suppression_cause(event) is not None
-
-
-def suppression_keys(contact: str, email: str | None) -> list[str]:
-    """Under which keys a suppression is kept: the person's, for every address they will have, and the address's."""
-    known = address_key(email)
-    return [f"contact:{contact}", *([] if known is None else [known])]
-
-
-def save_consents(
-    connection: sa.Connection, happened: Iterable[Event], addresses: Mapping[str, str | None]
-) -> None:
-    """What these events say of consent and suppression. A suppression is never lifted by an event of a provider."""
-    said: dict[tuple[str, str, str], dict[str, Any]] = {}
-    added: dict[str, dict[str, Any]] = {}
-    lifted: list[str] = []
-    for event in happened:
-        if event.contact is None:
-            continue
-        if event.type in ("engagement.unsubscribed", "engagement.subscribed"):
-            channel, topic = event.data.get("channel") or "email", event.data.get("topic") or ""
-            row = {"contact": event.contact, "channel": channel, "topic": topic}
-            allowed = event.type == "engagement.subscribed"
-            said[event.contact, channel, topic] = {**row, "allowed": allowed, "at": event.time}
-        keys, cause = suppression_keys(event.contact, addresses.get(event.contact)), suppression_cause(event)
-        if cause is not None:
-            row = {"cause": cause, "contact": event.contact, "at": event.time}
-            added.update({key: {"address_key": key, **row} for key in keys})
-        elif event.type == "contact.unsuppressed":
-            lifted += keys
-    bulk.upsert(connection, consents, list(said.values()))
-    bulk.upsert(connection, suppressions, list(added.values()))
-    if lifted:
-        connection.execute(sa.delete(suppressions).where(suppressions.c.address_key.in_(lifted)))
 
 
 # ── journeys and decisions ─────────────────────────────────────────────────────────────────────────────────────

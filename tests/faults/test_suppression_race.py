@@ -1,0 +1,131 @@
+"""F15 on PostgreSQL: a word answered before a message's hand-over is committed is seen by its judgement (I17)."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from builders import START
+from channels.outbox import Outbox
+from faults.stream import make
+from faults.world import BOOK, COMPOSER
+from journeys.dispatcher import Dispatcher
+from journeys.service import Service
+from journeys.store.database import Database
+from journeys.store.tables import messages, metadata
+
+pytestmark = [pytest.mark.postgres]
+SOON = 20.0
+"""Seconds after which a test that waits for a thread has failed."""
+
+
+class Paused(Database):
+    """A database that stops before its next commit until it is told to go on."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.pause = False
+        self.arrived, self.go_on = threading.Event(), threading.Event()
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        with super().write() as connection:
+            yield connection
+            if self.pause:
+                self.pause = False
+                self.arrived.set()
+                assert self.go_on.wait(SOON)
+
+
+class Two:
+    """A dispatcher and an API on one database, each in a thread; `order` is in which order they were done."""
+
+    def __init__(self, url: str) -> None:
+        self.sending, self.api = Paused(url), Paused(url)
+        with self.api.write() as connection:
+            metadata.create_all(connection)
+        self.outbox = Outbox()
+        self.dispatcher = Dispatcher(self.sending, lambda: BOOK, COMPOSER, self.outbox)
+        self.service = Service(self.api, lambda: BOOK, COMPOSER)
+        self.order: list[str] = []
+        for account, contact in (("ash", "ash.admin"), ("elm", "elm.friend")):
+            known = {"attributes": {"email": "ann@example.com"}, "roles": ["admin"]}
+            self.write(make(f"{contact}/p", "crm.contact_updated", account, contact, **known))
+        self.write(make("g1", "go", "ash", None, n="1"))
+
+    def write(self, event: Any) -> None:
+        self.service.write([event], START)
+
+    def start(self, name: str, act: Callable[[], object]) -> threading.Thread:
+        def run() -> None:
+            act()
+            self.order.append(name)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    def blocked(self) -> bool:
+        """Whether somebody waits for a lock."""
+        with self.api.read() as connection:
+            return bool(
+                connection.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar()
+            )
+
+    def wait_until_stuck_or_done(self, thread: threading.Thread) -> None:
+        """Until the other one waits for a lock, or did not have to."""
+        for _ in range(2_000):
+            if self.blocked() or not thread.is_alive():
+                return
+        pytest.fail("it neither waits nor ends")
+
+    def statuses(self) -> list[str]:
+        with self.api.read() as connection:
+            rows = connection.execute(sa.select(messages.c.status, messages.c.reason)).all()
+        return [f"{row.status}:{row.reason}" for row in rows]
+
+    def close(self) -> None:
+        self.sending.close()
+        self.api.close()
+
+
+@pytest.fixture
+def two(postgres_url: str) -> Iterator[Two]:
+    made = Two(postgres_url)
+    yield made
+    made.close()
+
+
+WORD = make("s1", "engagement.complained", "elm", "elm.friend")
+"""A complaint from the same address, heard at another account."""
+
+
+def test_a_word_that_comes_while_a_message_is_judged_is_answered_after_its_hand_over(two: Two) -> None:
+    two.sending.pause = True
+    sender = two.start("handed over", lambda: two.dispatcher.round(START))
+    assert two.sending.arrived.wait(SOON)
+    speaker = two.start("answered", lambda: two.write(WORD))
+    two.wait_until_stuck_or_done(speaker)
+    assert two.order == []
+    two.sending.go_on.set()
+    sender.join(SOON)
+    speaker.join(SOON)
+    assert len(two.outbox) == 1
+
+
+def test_a_message_that_is_judged_while_a_word_is_written_waits_for_it_and_is_not_sent(two: Two) -> None:
+    two.api.pause = True
+    speaker = two.start("answered", lambda: two.write(WORD))
+    assert two.api.arrived.wait(SOON)
+    sender = two.start("judged", lambda: two.dispatcher.round(START))
+    two.wait_until_stuck_or_done(sender)
+    assert two.order == []
+    two.api.go_on.set()
+    speaker.join(SOON)
+    sender.join(SOON)
+    assert two.order == ["answered", "judged"]
+    assert two.statuses() == ["suppressed:complaint"]
+    assert len(two.outbox) == 0
