@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("api.house", "api.wire")
+pytest.register_assert_rewrite("api.house", "api.tale", "api.wire")
 
-from api.house import House, MakeHouse, blank  # noqa: E402 - after its asserts were told to be rewritten
+# After their asserts were told to be rewritten.
+from api.house import House, MakeHouse, blank  # noqa: E402
+from api.tale import tell  # noqa: E402
+from signals.instant import Instant  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +31,23 @@ def make_house(tmp_path: Path, template: Path) -> Iterator[MakeHouse]:
     yield make
     for house in made:
         house.close()
+
+
+@pytest.fixture(scope="session")
+def told_once(tmp_path_factory: pytest.TempPathFactory, template: Path) -> tuple[Path, Instant]:
+    """The database of a service in which the story of `tale` has happened, and the instant it has come to."""
+    house = House(tmp_path_factory.mktemp("told"), template)
+    tell(house)
+    house.close()
+    return house.folder / "journeys.db", house.clock()
+
+
+@pytest.fixture
+def told(tmp_path: Path, told_once: tuple[Path, Instant]) -> Iterator[House]:
+    """A service of this test's own in which a play is under way: a task is open, two messages went out."""
+    made = House(tmp_path, *told_once)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -51,8 +51,8 @@ def settings(folder: Path, **more: Any) -> Settings:
 class House:
     """One service: its parts, its application, a client, and keys for it."""
 
-    def __init__(self, folder: Path, template: Path, **options: Any) -> None:
-        self.folder, self.clock = folder, FixedClock()
+    def __init__(self, folder: Path, template: Path, at: Instant = NOW, **options: Any) -> None:
+        self.folder, self.clock = folder, FixedClock(at)
         if not (folder / "journeys.db").exists():
             shutil.copy(template, folder / "journeys.db")
         self.parts = Parts(settings(folder), now=self.clock, durable=False)

@@ -73,9 +73,8 @@ def test_metrics_are_prometheus_text_and_count_what_there_is(house: House) -> No
     assert metrics(house)["journeys_sending_stopped"] == 1
 
 
-def test_metrics_name_nobody(house: House) -> None:
-    tell(house)
-    assert not re.search(r"acme|ann|example\.com", house.http.get("/metrics").text, re.IGNORECASE)
+def test_metrics_name_nobody(told: House) -> None:
+    assert not re.search(r"acme|ann|example\.com", told.http.get("/metrics").text, re.IGNORECASE)
 
 
 # ── the document ───────────────────────────────────────────────────────────────────────────────────────────────

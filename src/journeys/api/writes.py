@@ -1,7 +1,8 @@
 """Writes of people and programs: accounts, contacts, holds, tasks, journeys, sending. They are events (interfaces.md §3)."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Annotated, Any, Literal, NamedTuple
 
 import orjson
@@ -27,7 +28,6 @@ from signals.profile import open_holds
 Key = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 Raw = Annotated[bytes, Depends(raw_body)]
 Verb = Literal["start", "wait", "resume", "snooze", "close", "reassign", "comment"]
-Tell = Callable[..., None]
 
 
 class Desks(NamedTuple):
@@ -39,11 +39,15 @@ class Desks(NamedTuple):
     clock: Callable[[], Instant]
     reached: Callable[[], None]
     idempotency: Idempotency
+    order: Iterator[int]
 
     def tell(self, event_type: str, account: str, data: dict[str, Any], contact: str | None = None) -> None:
-        """Something a person or a program did here, as an event of our own."""
-        now = self.clock()
-        event = Event(secrets.token_hex(16), "api", event_type, now, account, contact, data, now)
+        """Something a person or a program did here, as an event of our own.
+
+        Of two at one instant the greater id counts (semantics §2): ids ascend, so that the later write does.
+        """
+        now, name = self.clock(), f"{next(self.order):012d}-{secrets.token_hex(12)}"
+        event = Event(name, "api", event_type, now, account, contact, data, now)
         self.service.write([event], now)
         self.reached()
 
@@ -56,7 +60,7 @@ def router(
     reached: Callable[[], None],
 ) -> APIRouter:
     """The routes that change things. `reached` is told that there may be something to send."""
-    desks = Desks(database, service, guard, clock, reached, Idempotency(database, clock))
+    desks = Desks(database, service, guard, clock, reached, Idempotency(database, clock), count())
     routes = APIRouter()
     _people(routes, desks)
     _holds(routes, desks)
