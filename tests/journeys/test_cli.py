@@ -17,9 +17,11 @@ from journeys.api.app import create_app
 from journeys.bootstrap import Engine, Parts
 from journeys.cli import app, main
 from journeys.settings import Settings
+from journeys.shipped import shipped
 from journeys.store.schema import upgrade
 
-FIRST_PLAY = Path(__file__).parents[2] / "examples" / "first-play"
+ROOT = Path(__file__).parents[2]
+FIRST_PLAY = ROOT / "examples" / "first-play"
 SECRET = "a secret of at least sixteen characters"
 
 
@@ -222,6 +224,15 @@ class TestDefinitions:
     def test_what_is_live_can_be_pulled_and_differs_from_nothing(self, migrated: Run) -> None:
         migrated("apply", FIRST_PLAY, "--activate")
         assert len(migrated("pull", "pulled", "--json").body) == 4
+        assert migrated("diff", "pulled") == (0, "nothing differs\n", "")
+
+    def test_the_shipped_library_goes_in_as_the_first_page_says_and_comes_out_the_same(
+        self, migrated: Run
+    ) -> None:
+        assert migrated("apply", ROOT / "src/signals/library", "--activate").status == 0
+        assert migrated("apply", ROOT / "src/plays/library", "--activate").status == 0
+        assert len(migrated("pull", "pulled", "--json").body) == len(shipped())
+        assert migrated("lint", "pulled").status == 0
         assert migrated("diff", "pulled") == (0, "nothing differs\n", "")
 
     def test_faults_refuse_the_folder(self, migrated: Run, tmp_path: Path) -> None:
