@@ -53,6 +53,7 @@ class Work:
             return
         hungry = [account for account in stale if unfilled(self.states[account], self.playbook)]
         histories = outcomes.histories(self.connection, hungry)
+        sending.wake_held(self.connection, "play_paused", now, accounts=stale)
         for account in stale:
             self._gather(
                 account, refill(self.states[account], histories.get(account, ()), self.playbook, now)

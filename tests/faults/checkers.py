@@ -306,18 +306,17 @@ def i17_what_was_answered_before_the_hand_over_is_honoured(seen: Seen) -> Iterat
 
 def i17_an_exit_answered_before_the_hand_over_is_honoured(seen: Seen) -> Iterator[str]:
     """Semantics §7.1: once the contract has ended nothing of the play is handed over until it is active again."""
-    known, ended = {row.id: row for row in seen.messages}, set()
-    unsure = False
+    known, times = {row.id: row for row in seen.messages}, {row.key: row.time for row in seen.events}
+    newest: dict[str, tuple[Instant, str, str]] = {}
     for words in seen.journal:
-        unsure = unsure or words[0] == "killed"
         for event in _answer(seen, words):
             status = (event.data.get("attributes") or {}).get("status")
-            ended.discard(event.account)
-            if status == "cancelled" and not unsure:
-                ended.add(event.account)
-            unsure = False
-        if words[0] == "handed" and known[words[1]].account in ended and known[words[1]].play == "mail":
-            yield f"{words[1]} was handed over although its journey had been ended"
+            if status is not None and event.account is not None:
+                said = (times[event.key], event.id, status)  # of two at one instant the greater id counts
+                newest[event.account] = max(newest.get(event.account, said), said)
+        if words[0] == "handed" and known[words[1]].play == "mail":
+            if newest.get(known[words[1]].account, (0, "", ""))[2] == "cancelled":
+                yield f"{words[1]} was handed over although its journey had been ended"
 
 
 def _answer(seen: Seen, words: list[str]) -> tuple[Event, ...]:
