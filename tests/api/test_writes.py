@@ -73,32 +73,32 @@ def test_a_signal_opens_with_the_write_that_makes_it_true(house: House) -> None:
     ],
 )
 def test_a_field_that_makes_no_sense_is_422_and_writes_nothing(
-    house: House, path: str, body: dict[str, Any], pointer: str
+    shared: House, path: str, body: dict[str, Any], pointer: str
 ) -> None:
-    house.key("admin")
-    before = house.everything()
-    answer = house.call("PUT", path, body)
+    shared.key("admin")
+    before = shared.everything()
+    answer = shared.call("PUT", path, body)
     refused(answer, 422)
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
-    assert house.everything() == before
+    assert shared.everything() == before
 
 
 @pytest.mark.parametrize(
     "role", [7, None, {}, {"role": ""}, {"role": "champion", "since": 5}, {"role": "x", "a": 1}]
 )
-def test_a_role_that_is_none_is_422(house: House, role: Any) -> None:
-    answer = house.call("PUT", "/v1/contacts/ann", {"account": "acme", "roles": [role]})
+def test_a_role_that_is_none_is_422(shared: House, role: Any) -> None:
+    answer = shared.call("PUT", "/v1/contacts/ann", {"account": "acme", "roles": [role]})
     refused(answer, 422, "/roles/0")
 
 
 @pytest.mark.parametrize(
     "account", ["..%2F..%2Fx", "'%20OR%201=1--", "%F0%9F%92%A9", "ac%00me", "a" * 256, "%E2%80%AEx"]
 )
-def test_b35_an_id_of_another_pattern_is_422(house: House, account: str) -> None:
-    house.key("admin")
-    before = house.everything()
-    assert house.call("PUT", f"/v1/accounts/{account}", {}).status_code in (404, 422)
-    assert house.everything() == before
+def test_b35_an_id_of_another_pattern_is_422(shared: House, account: str) -> None:
+    shared.key("admin")
+    before = shared.everything()
+    assert shared.call("PUT", f"/v1/accounts/{account}", {}).status_code in (404, 422)
+    assert shared.everything() == before
 
 
 RAW = [
