@@ -8,8 +8,9 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from faults.checkers import ALWAYS, AT_THE_END, look, positions_never_go_back
+from faults.checkers import ALWAYS, AT_THE_END, positions_never_go_back
 from faults.process import live
+from faults.seen_after import look
 from faults.stream import Stream, stream
 from journeys.store.database import Database
 from journeys.store.tables import metadata
@@ -53,7 +54,8 @@ def run(seed: int, mutate: Callable[[], None] = no_mutation, stop_early: bool = 
 def _lives(
     folder: Path, seed: int, script: Stream, mutate: Callable[[], None], stop_early: bool
 ) -> Iterator[tuple[str, str]]:
-    random, positions = Random(f"kills/{seed}"), {}
+    random = Random(f"kills/{seed}")
+    positions: dict[str, int] = {}
     for _ in range(MOST_KILLS):
         status = live(folder, seed, script, random.randint(1, 130), mutate)
         if status != KILLED:

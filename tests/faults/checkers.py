@@ -1,88 +1,31 @@
 """What must hold after every crash schedule. Each checker is named by its invariant and answers what broke it."""
 
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from builders import START
-from faults.stream import FEED, Stream, event_in
-from faults.world import BOOK
-from journeys.dispatcher import GROUP
-from journeys.react import live_through
-from journeys.state import AccountState, new_state, unpack
-from journeys.store.outcomes import event_of
-from journeys.store.tables import (
-    accounts,
-    dead_letters,
-    decisions,
-    events,
-    journeys,
-    log,
-    messages,
-    positions,
+from faults.checkers_of_sending import (
+    i15_a_crash_leaves_at_most_a_group_in_doubt,
+    i15_a_message_is_accepted_once,
+    i15_sent_means_accepted,
+    i16_every_message_is_settled,
+    i17_an_exit_answered_before_the_hand_over_is_honoured,
+    i17_what_was_answered_before_the_hand_over_is_honoured,
 )
+from faults.seen_after import Seen
+from faults.stream import FEED, event_in
+from faults.world import BOOK
+from journeys.react import live_through
+from journeys.state import AccountState, new_state
+from journeys.store.outcomes import event_of
 from signals.event import Event, decode
-from signals.instant import DAY, Instant
+from signals.instant import DAY
 
 FAR = START + 365 * DAY
-SETTLED = {"sent", "delivered", "failed", "suppressed", "withheld", "expired", "cancelled", "in_doubt"}
-FINISHED_JOURNEYS = {"completed", "exited", "preempted", "failed", "active"}
-
-
-class Seen(NamedTuple):
-    """All that a schedule left behind."""
-
-    script: Stream
-    journal: list[list[str]]
-    kills: int
-    events: list[Any]
-    log: list[Any]
-    dead: list[Any]
-    positions: dict[str, int]
-    states: dict[str, AccountState]
-    journeys: list[Any]
-    messages: list[Any]
-    decisions: list[Any]
-
-    def answered(self) -> Iterator[tuple[Event, str]]:
-        """Every event a client was answered for, with the answer."""
-        for words in self.journal:
-            if words[0] == "answered":
-                call = self.script.calls[int(words[1])]
-                answers = words[2:] if call.kind == "log" else ["written"]
-                yield from zip(call.events, answers, strict=True)
-            elif words[0] == "meanwhile":
-                yield self.script.meanwhile[int(words[1])], "written"
-
-
-def look(folder: Path, script: Stream) -> Seen:
-    """Read everything once."""
-    engine = sa.create_engine(f"sqlite:///{folder / 'base.db'}", poolclass=sa.NullPool)
-    journal = [line.split() for line in (folder / "journal").read_text().splitlines()]
-    with engine.connect() as connection:
-
-        def rows(table: sa.Table) -> list[Any]:
-            return list(connection.execute(sa.select(table).order_by(sa.text("rowid"))).all())
-
-        return Seen(
-            script,
-            journal,
-            sum(words[0] == "killed" for words in journal),
-            rows(events),
-            rows(log),
-            rows(dead_letters),
-            {row.partition: row.next_offset for row in rows(positions)},
-            {row.id: unpack(row.state) for row in rows(accounts)},
-            rows(journeys),
-            rows(messages),
-            rows(decisions),
-        )
 
 
 # ── ingest ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -256,77 +199,6 @@ def every_start_and_every_send_has_its_decision(seen: Seen) -> Iterator[str]:
             yield f"message {row.id} is {row.status} without a decision"
 
 
-# ── sending ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def i15_a_message_is_accepted_once(seen: Seen) -> Iterator[str]:
-    """I15: the provider takes each message once, and one purpose (journey, step, visit, contact) is one message."""
-    accepted = Counter(words[1] for words in seen.journal if words[0] == "accepted")
-    yield from (f"{name} was accepted {times} times" for name, times in accepted.items() if times > 1)
-    known = {row.id: row for row in seen.messages}
-    yield from (f"{name} is no message of ours" for name in accepted if name not in known)
-    purposes = Counter((row.journey, row.step, row.visit, row.contact) for row in seen.messages)
-    yield from (f"{purpose} is {times} messages" for purpose, times in purposes.items() if times > 1)
-
-
-def i15_sent_means_accepted(seen: Seen) -> Iterator[str]:
-    """I15: what is sent was accepted, and what was accepted is sent, or in doubt, or has bounced."""
-    accepted = {words[1] for words in seen.journal if words[0] == "accepted"}
-    for row in seen.messages:
-        if row.channel == "email" and row.status == "sent" and row.id not in accepted:
-            yield f"{row.id} is sent and nobody took it"
-        if row.id in accepted and row.status not in ("sent", "delivered", "in_doubt"):
-            yield f"{row.id} was taken and is {row.status}"
-
-
-def i15_a_crash_leaves_at_most_a_group_in_doubt(seen: Seen) -> Iterator[str]:
-    """I15: each kill leaves at most GROUP messages in doubt; a message in doubt was in a conversation or a crash."""
-    doubt = [row for row in seen.messages if row.status == "in_doubt" and "died" in (row.detail or "")]
-    if len(doubt) > GROUP * seen.kills:
-        yield f"{len(doubt)} in doubt after {seen.kills} kills"
-
-
-def i16_every_message_is_settled(seen: Seen) -> Iterator[str]:
-    """I16: when all is over every message has settled or is in doubt, and none is still handed over."""
-    for row in seen.messages:
-        if row.status not in SETTLED:
-            yield f"{row.id} is still {row.status}:{row.reason}, delivery {row.delivery}"
-
-
-def i17_what_was_answered_before_the_hand_over_is_honoured(seen: Seen) -> Iterator[str]:
-    """I17: after an answered unsubscribe or suppression nothing more is handed over to that person."""
-    known, gone = {row.id: row for row in seen.messages}, set()
-    for words in seen.journal:
-        for event in _answer(seen, words):
-            if event.type in ("engagement.unsubscribed", "contact.suppressed"):
-                gone.add(event.contact)
-        if words[0] == "handed" and known[words[1]].contact in gone:
-            yield f"{words[1]} was handed over although {known[words[1]].contact} had left"
-
-
-def i17_an_exit_answered_before_the_hand_over_is_honoured(seen: Seen) -> Iterator[str]:
-    """Semantics §7.1: once the contract has ended nothing of the play is handed over until it is active again."""
-    known, times = {row.id: row for row in seen.messages}, {row.key: row.time for row in seen.events}
-    newest: dict[str, tuple[Instant, str, str]] = {}
-    for words in seen.journal:
-        for event in _answer(seen, words):
-            status = (event.data.get("attributes") or {}).get("status")
-            if status is not None and event.account is not None:
-                said = (times[event.key], event.id, status)  # of two at one instant the greater id counts
-                newest[event.account] = max(newest.get(event.account, said), said)
-        if words[0] == "handed" and known[words[1]].play == "mail":
-            if newest.get(known[words[1]].account, (0, "", ""))[2] == "cancelled":
-                yield f"{words[1]} was handed over although its journey had been ended"
-
-
-def _answer(seen: Seen, words: list[str]) -> tuple[Event, ...]:
-    if words[0] == "meanwhile":
-        return (seen.script.meanwhile[int(words[1])],)
-    if words[0] == "answered" and seen.script.calls[int(words[1])].kind == "write":
-        return seen.script.calls[int(words[1])].events
-    return ()
-
-
 Checker = Callable[[Seen], Iterator[str]]
 
 ALWAYS: tuple[Checker, ...] = (
@@ -358,15 +230,3 @@ def positions_never_go_back(before: dict[str, int], after: dict[str, int]) -> It
     for partition, offset in before.items():
         if after.get(partition, 0) < offset:
             yield f"{partition} went back from {offset} to {after.get(partition, 0)}"
-
-
-def stored_positions(path: Path) -> dict[str, int]:
-    """The positions as they are now."""
-    connection = sqlite3.connect(path)
-    try:
-        return dict(connection.execute("SELECT partition, next_offset FROM positions").fetchall())
-    finally:
-        connection.close()
-
-
-__all__ = ["ALWAYS", "AT_THE_END", "Checker", "Instant", "Seen", "look", "positions_never_go_back"]

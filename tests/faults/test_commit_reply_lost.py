@@ -11,9 +11,10 @@ from sqlalchemy.exc import DBAPIError
 
 from builders import START
 from channels.outbox import Outbox
-from faults.checkers import Seen, i4_every_state_is_the_fold_of_its_events, i5_positions_and_effects_agree
+from faults.checkers import i4_every_state_is_the_fold_of_its_events, i5_positions_and_effects_agree
 from faults.cutting import Cut, CuttingProxy
-from faults.stream import ACCOUNTS, Stream, make
+from faults.seen_after import Seen
+from faults.stream import ACCOUNTS, Stream, at, make
 from faults.world import BOOK, COMPOSER
 from journeys.dispatcher import LEASE, Dispatcher
 from journeys.service import Service
@@ -126,7 +127,7 @@ def test_whatever_commit_is_cut_every_state_is_the_fold_of_its_events(pair: Pair
         kind = random.choice(("go", "product.used", "support.ticket_opened"))
         account = random.choice(ACCOUNTS)
         happened = make(f"c{number:05}", kind, account, None, n=str(number))
-        pair.log.append([Event(*_fields(happened, pair.now))])
+        pair.log.append([at(happened, pair.now)])
         if random.random() < 0.8:
             pair.through.cut = random.choice(("before", "after"))
         with suppress(DBAPIError):
@@ -135,10 +136,6 @@ def test_whatever_commit_is_cut_every_state_is_the_fold_of_its_events(pair: Pair
     found = seen(pair)
     assert not [*i4_every_state_is_the_fold_of_its_events(found), *i5_positions_and_effects_agree(found)]
     assert len(found.events) >= number
-
-
-def _fields(event: Event, now: int) -> tuple[object, ...]:
-    return (event.id, event.source, event.type, event.time, event.account, event.contact, event.data, now)
 
 
 def test_a_hand_over_whose_commit_was_cut_is_in_doubt_and_not_sent(pair: Pair) -> None:
