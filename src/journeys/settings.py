@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     )
     timezone: str = Field("UTC", description="The service's IANA zone")
     host: str = Field("127.0.0.1", description="Address to listen on")
-    port: int = Field(8000, description="Port to listen on")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="Port to listen on; 0: a free one")
     log_partitions: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="Partitions of the embedded log"
     )
@@ -66,6 +66,13 @@ class Settings(BaseSettings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if not value.startswith(("sqlite:", "postgresql:", "postgresql+psycopg:", "postgres:")):
+            raise ValueError("sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME")
+        return value
 
     @field_validator("secret")
     @classmethod

@@ -135,6 +135,29 @@ class TestErrors:
         assert re.fullmatch(r"journeys: JOURNEYS_SECRET: needs at least 16 characters.*\n", said.err)
 
     @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("JOURNEYS_PORT", "70000"),
+            ("JOURNEYS_DATABASE_URL", "mysql://localhost/journeys"),
+            ("JOURNEYS_DEFINITIONS_DIR", "nowhere"),
+        ],
+    )
+    def test_nothing_is_served_by_a_setting_that_makes_no_sense(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    ) -> None:
+        monkeypatch.setenv(name, value)
+        said = run("serve")
+        assert said.status == 1
+        assert said.err.splitlines()[-1].startswith(f"journeys: {name}: ")
+
+    def test_a_port_that_is_taken_is_one_line_before_anything_is_announced(self, migrated: Run) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            said = migrated("serve", "--port", taken.getsockname()[1])
+        assert said.status == 1
+        assert one_line(said.err)
+        assert "--port" in said.err
+
+    @pytest.mark.parametrize(
         ("words", "told"),
         [
             (["keys", "create", "me", "--scope", "everything"], "everything"),

@@ -8,7 +8,7 @@ import typer
 from journeys.bootstrap import DEMO_SECRET, Engine, Parts, forget
 from journeys.cli.common import Json, app
 from journeys.cli.output import bar, note, out, say, table, tell
-from journeys.cli.run import serve_app
+from journeys.cli.run import listen, serve_app, url_of
 from journeys.demo.base import customer_base
 from journeys.demo.run import Replay, VirtualClock, replay, story_of, tables
 from journeys.settings import Settings
@@ -22,11 +22,12 @@ def demo(
     serve: Annotated[bool, typer.Option(help="Serve the console afterwards.")] = True,
     database: Annotated[Path, typer.Option(help="Where to keep it; it is made anew.")] = Path("demo.db"),
     host: str = "127.0.0.1",
-    port: int = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65_535)] = 8000,
     accounts: Annotated[int, typer.Option(help="How many accounts.", min=1)] = 300,
     json: Json = False,
 ) -> None:
     """Replay a year of a fictional customer base through the whole pipeline, say what happened, then serve it."""
+    listening = listen(host, port) if serve else None  # before the minutes it takes, not after
     now = wall_clock()
     base = customer_base(now // DAY * DAY, accounts=accounts)
     forget(database)
@@ -41,10 +42,13 @@ def demo(
     key = made.keys.create("demo", ["admin"], now)
     _tell(made, base, done, now)
     made.close()
-    if serve:
+    if listening is not None:
         made = Parts(chosen)
-        note(f"Console on http://{host}:{port} · API key {key} · demo data, nobody is mailed · Ctrl-C ends")
-        serve_app(made, Engine(made), host, port, open_console=True)
+        with listening:
+            note(
+                f"Console on {url_of(listening)} · API key {key} · demo data, nobody is mailed · Ctrl-C ends"
+            )
+            serve_app(made, Engine(made), listening, open_console=True)
         made.close()
 
 

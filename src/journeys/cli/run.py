@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import threading
 from typing import Annotated, Any
 
@@ -16,38 +17,50 @@ from journeys.definitions import read_folder
 from journeys.store.schema import upgrade
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on [JOURNEYS_HOST].")]
-Port = Annotated[int | None, typer.Option(help="Port to listen on [JOURNEYS_PORT].")]
+Port = Annotated[
+    int | None, typer.Option(help="Port to listen on [JOURNEYS_PORT]; 0: a free one.", min=0, max=65_535)
+]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The socket to serve on, before anything is announced; an address that cannot be had is one line. Port 0: a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        why = error.strerror or error
+        fail(f"could not listen on {host}:{port}: {why}. Choose another place with --host and --port")
+
+
+def url_of(listening: socket.socket) -> str:
+    """Where it listens, as a person or a program asks for it."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def serve_app(
-    made: Parts, engine: Engine | None, host: str, port: int, *, open_console: bool = False
+    made: Parts, engine: Engine | None, listening: socket.socket, *, open_console: bool = False
 ) -> None:
-    """Serve until told to stop; a port that is taken is one line."""
+    """Serve on this socket until told to stop."""
     config = uvicorn.Config(
         create_app(made, engine, open_console=open_console),
-        host=host,
-        port=port,
         log_level="warning",
         timeout_graceful_shutdown=10,
         server_header=False,
         date_header=True,
     )
     server = uvicorn.Server(config)
-    try:
-        asyncio.run(server.serve())
-    except SystemExit as error:
-        fail(f"could not listen on {host}:{port}: is the port taken? Choose another with --port ({error})")
+    asyncio.run(server.serve(sockets=[listening]))
     if not server.started:
-        fail(f"could not listen on {host}:{port}: is the port taken? Choose another with --port")
+        fail("the service did not start: the reason stands above")
 
 
-def _announce(made: Parts, host: str, port: int) -> None:
+def _announce(made: Parts, listening: socket.socket) -> None:
     """On standard error for people; with --json one object on standard output, for what starts us."""
     key = first_key(made)
-    url = f"http://{host}:{port}"
-    note(f"Console and API on {url}  (docs at /docs)")
+    note(f"Console and API on {url_of(listening)}  (docs at /docs)")
     if Voice.json:
-        say({"url": url, "first_key": key})
+        say({"url": url_of(listening), "first_key": key})
     elif key is not None:
         note(f"Your first admin key, shown this once: {key}")
 
@@ -61,16 +74,19 @@ def serve(host: Host = None, port: Port = None, json: Json = False) -> None:
         if before != after:
             note(f"database: {before or 'empty'} → {after}")
         _apply_folder(made)
-        where = host or chosen.host, port or chosen.port
-        _announce(made, *where)
-        serve_app(made, Engine(made), *where)
+        with listen(host or chosen.host, chosen.port if port is None else port) as listening:
+            _announce(made, listening)
+            serve_app(made, Engine(made), listening)
 
 
 def _apply_folder(made: Parts) -> None:
     folder = made.settings.definitions_dir
-    if folder is not None:
-        changed = made.activate(read_folder(folder))
-        note(f"definitions of {folder}: {changed} new versions active")
+    if folder is None:
+        return
+    if not folder.is_dir():
+        fail(f"JOURNEYS_DEFINITIONS_DIR: there is no folder {folder}")
+    changed = made.activate(read_folder(folder))
+    note(f"definitions of {folder}: {changed} new versions active")
 
 
 @app.command()
@@ -78,10 +94,9 @@ def api(host: Host = None, port: Port = None, json: Json = False) -> None:
     """The API and console alone; worker, dispatcher and clock run elsewhere."""
     chosen = settings()
     _needs_a_server(chosen.database_url)
-    with parts() as made:
-        where = host or chosen.host, port or chosen.port
-        _announce(made, *where)
-        serve_app(made, None, *where)
+    with parts() as made, listen(host or chosen.host, chosen.port if port is None else port) as listening:
+        _announce(made, listening)
+        serve_app(made, None, listening)
 
 
 def _run(**which: Any) -> None:
