@@ -23,8 +23,10 @@ from journeys.shipped import shipped
 from signals.instant import DAY
 
 load_all_checks()
-EXAMPLES = int(os.environ.get("JOURNEYS_TEST_FUZZ", "12"))
-"""Requests for each operation and way of making them; more for a night's run."""
+EXAMPLES = int(os.environ.get("JOURNEYS_TEST_FUZZ", "25"))
+"""Requests for each operation, and a tenth of the spoiled definitions; more for a night's run."""
+
+pytestmark = pytest.mark.slow
 
 WANTED = (
     "not_a_server_error",
