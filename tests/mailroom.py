@@ -49,7 +49,7 @@ class Provider(Outbox):
     def __init__(self) -> None:
         super().__init__()
         self.outcomes: list[Outcome | type[Dies]] = []
-        self.meanwhile: Callable[[], None] = lambda: None
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def post(self, mail: Mail) -> Outcome:
         self.meanwhile()

@@ -15,40 +15,38 @@ from msgspec.structs import replace
 
 from channels.message import Status
 from channels.port import InDoubt, Mail, Temporary
-from journeys import dispatcher, facts, service, work
+from journeys import batch, dispatcher, facts, service, work
 from journeys.composer import Office
 from journeys.store import accounts, bulk, dead, log, outcomes, sending
 from journeys.store.tables import positions
 from signals.feeds.port import Record
 
 _take = service.Service.take
-_move = service._move
+_move = batch.move
 
 
 def _alone(database: Any, records: Sequence[Record], now: int) -> None:
     """Move the position past these records in a transaction of its own."""
     with database.write() as connection:
-        current = service._position(connection, records[0].partition)
+        current = batch.position(connection, records[0].partition)
         if records[-1].offset >= current:
             _move(connection, records[0].partition, current, records[-1].offset + 1, now)
 
 
 def offset_before_effects() -> None:
     """The position is committed first, the effects after it."""
+    position = batch.position
 
     def take(self: Any, records: Sequence[Record], now: int) -> Any:
+        batch.position = position
         with self._database.read() as connection:
-            current = service._position(connection, records[0].partition)
+            current = position(connection, records[0].partition)
         _alone(self._database, records, now)
-        service._position = lambda *_: current
+        batch.position = lambda *_: current
         return _take(self, records, now)
 
-    real = service._position
-    service._move = lambda *_: None
-    service.Service.take = lambda self, records, now: (
-        setattr(service, "_position", real),
-        take(self, records, now),
-    )[1]
+    batch.move = lambda *_: None
+    service.Service.take = take
 
 
 def offset_after_effects() -> None:
@@ -59,7 +57,7 @@ def offset_after_effects() -> None:
         _alone(self._database, records, now)
         return taken
 
-    service._move = lambda *_: None
+    batch.move = lambda *_: None
     service.Service.take = take
 
 
@@ -160,12 +158,12 @@ def no_compare_and_swap() -> None:
         row = {"partition": partition, "next_offset": following, "moved_at": now}
         service.bulk.upsert(connection, positions, [row])
 
-    service._move = move
+    batch.move = move
 
 
 def _late_owner() -> None:
     """Every other batch is taken once more, by an owner that does not know it has been."""
-    service._position = lambda connection, partition: 0
+    batch.position = lambda connection, partition: 0
 
     def take(self: Any, records: Sequence[Record], now: int) -> Any:
         taken = _take(self, records, now)

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -10,34 +9,14 @@ import sqlalchemy as sa
 
 from builders import START
 from channels.outbox import Outbox
+from faults.pausing import SOON, Paused, wait_until_stuck_or_done
 from faults.stream import make
 from faults.world import BOOK, COMPOSER
 from journeys.dispatcher import Dispatcher
 from journeys.service import Service
-from journeys.store.database import Database
 from journeys.store.tables import messages, metadata
 
 pytestmark = [pytest.mark.postgres]
-SOON = 20.0
-"""Seconds after which a test that waits for a thread has failed."""
-
-
-class Paused(Database):
-    """A database that stops before its next commit until it is told to go on."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.pause = False
-        self.arrived, self.go_on = threading.Event(), threading.Event()
-
-    @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        with super().write() as connection:
-            yield connection
-            if self.pause:
-                self.pause = False
-                self.arrived.set()
-                assert self.go_on.wait(SOON)
 
 
 class Two:
@@ -68,20 +47,6 @@ class Two:
         thread.start()
         return thread
 
-    def blocked(self) -> bool:
-        """Whether somebody waits for a lock."""
-        with self.api.read() as connection:
-            return bool(
-                connection.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar()
-            )
-
-    def wait_until_stuck_or_done(self, thread: threading.Thread) -> None:
-        """Until the other one waits for a lock, or did not have to."""
-        for _ in range(2_000):
-            if self.blocked() or not thread.is_alive():
-                return
-        pytest.fail("it neither waits nor ends")
-
     def statuses(self) -> list[str]:
         with self.api.read() as connection:
             rows = connection.execute(sa.select(messages.c.status, messages.c.reason)).all()
@@ -108,7 +73,7 @@ def test_a_word_that_comes_while_a_message_is_judged_is_answered_after_its_hand_
     sender = two.start("handed over", lambda: two.dispatcher.round(START))
     assert two.sending.arrived.wait(SOON)
     speaker = two.start("answered", lambda: two.write(WORD))
-    two.wait_until_stuck_or_done(speaker)
+    wait_until_stuck_or_done(two.sending, speaker)
     assert two.order == []
     two.sending.go_on.set()
     sender.join(SOON)
@@ -121,7 +86,7 @@ def test_a_message_that_is_judged_while_a_word_is_written_waits_for_it_and_is_no
     speaker = two.start("answered", lambda: two.write(WORD))
     assert two.api.arrived.wait(SOON)
     sender = two.start("judged", lambda: two.dispatcher.round(START))
-    two.wait_until_stuck_or_done(sender)
+    wait_until_stuck_or_done(two.api, sender)
     assert two.order == []
     two.api.go_on.set()
     speaker.join(SOON)

@@ -30,9 +30,9 @@ class House:
         with self.database.write() as connection:
             metadata.create_all(connection)
         self.service = Service(self.database, lambda: book, COMPOSER)
-        self.now, self.unread = START, None
+        self.now = START
+        self.unread: Instant | None = None
         self.clock = Clock(self.service, lambda: self.now, lambda: self.unread)
-        self.unread: Instant | None
 
     def happens(self, kind: str, *accounts: str) -> None:
         self.service.write([replace(event(kind), account=account) for account in accounts], START)
