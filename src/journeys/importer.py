@@ -146,7 +146,10 @@ def _lines(path: Path, now: Instant) -> Iterator[tuple[int, Event | Problem]]:
 
 
 def _mapped(path: Path, mapping: Path) -> Reader:
-    body = yaml.safe_load(mapping.read_text("utf-8"))
+    try:
+        body = yaml.safe_load(mapping.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{mapping.name} is not YAML: {error}") from error
     model = mapped.Mapping.model_validate(body)
     mapper = mapped.compile(model)
     lookups = {table: mapper.index(table, _rows_of(path, table)) for table in mapper.tables}
