@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from channels.message import Message
-from journeys.engine import Candidate, Run, TaskOrder, advance, check_ends, start
+from journeys.engine import Candidate, Run, TaskOrder, check_ends, start
 from journeys.journey import Cause, Decision, Journey, JourneyStatus
 from journeys.playbook import Playbook
 from journeys.state import AccountState
+from journeys.walking import advance
 from signals.event import Event
 from signals.fold import after, remember
 from signals.instant import Instant

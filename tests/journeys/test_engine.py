@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from builders import START, Account, after_start, attributes, event, person, play, playbook
-from journeys.engine import LONGEST_RUN
 from journeys.journey import share
 from journeys.react import Settled
+from journeys.walking import LONGEST_RUN
 from signals.conditions.node import Answer, Moment, Node
 from signals.instant import DAY, HOUR, iso
 

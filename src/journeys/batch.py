@@ -1,0 +1,281 @@
+"""One batch of records inside its transaction: events of the records, accounts moved, the position with the effects."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+import sqlalchemy as sa
+
+from journeys.store import accounts, bulk, dead, outcomes
+from journeys.store.log import HISTORY
+from journeys.store.tables import log, positions
+from journeys.work import Work
+from signals.event import Event, decode
+from signals.feeds.port import Record
+from signals.instant import Instant
+from signals.problem import Problem
+from signals.sources import cloudevents
+
+OpenWork: TypeAlias = Callable[[sa.Connection, Iterable[str], Instant], Work]
+"""Makes the unit of work on these accounts, locked and brought to the present playbook."""
+
+
+class StaleOwner(RuntimeError):
+    """Another worker has moved this partition on: this batch is rolled back whole (I6)."""
+
+
+class Taken(NamedTuple):
+    """What became of the records of one batch."""
+
+    folded: int
+    duplicates: int
+    dead: int
+    records: int
+    emitted: bool
+    reached: Instant
+    letters: Sequence[tuple[Record, Problem]] = ()  # the dead ones, kept in the database, with their reasons
+
+
+class _Arrival(NamedTuple):
+    """One event of a batch with the record it came in."""
+
+    event: Event
+    record: Record
+    history: bool
+
+
+class Batch:
+    """One batch of records inside its transaction."""
+
+    def __init__(
+        self, open_work: OpenWork, connection: sa.Connection, records: Sequence[Record], now: Instant
+    ) -> None:
+        self._open_work, self._connection, self._now = open_work, connection, now
+        self._partition = records[0].partition if records else ""
+        self._position = position(connection, self._partition) if records else 0
+        self._records = [record for record in records if record.offset >= self._position]
+        skipped = self._partition.startswith("log/") and records[0].offset > self._position  # ours is dense
+        self._stale = skipped or len(self._records) < len(records)
+        self._dead: list[tuple[Record, Problem]] = []
+        self._duplicates = 0
+
+    def take(self) -> Taken:
+        """Everything in the order of arrival. Raises StaleOwner where the batch does not begin at the position."""
+        if self._stale:
+            raise StaleOwner(f"{self._partition} is at {self._position}: another worker has it")
+        arrivals = self._fresh(self._arrivals())
+        work = self._open(arrivals)
+        emitted = False
+        for event, _, history in arrivals:
+            assert event.account is not None
+            emitted = work.feel(event.account, event, event.received_at, history) or emitted
+        work.save()
+        self._finish(len(self._records))
+        return Taken(
+            len(arrivals),
+            self._duplicates,
+            len(self._dead),
+            len(self._records),
+            emitted,
+            self._now,
+            tuple(self._dead),
+        )
+
+    def take_in_order(self, due_until: Instant) -> Taken:
+        """Events and due instants of all accounts merged by instant, stopping after the first that emits."""
+        arrivals = self._fresh(self._arrivals())
+        horizon = min(due_until, self._records[-1].received_at) if self._records else due_until
+        due = accounts.due(self._connection, horizon, 1_000_000)
+        work = self._open(arrivals, due)
+        agenda = _Agenda(work, arrivals, horizon)
+        reached, used, emitted = horizon, len(self._records), False
+        for instant, account, arrival in agenda:
+            if arrival is None:
+                emitted = work.look(account, instant)
+            else:
+                emitted = work.feel(account, arrival.event, instant, arrival.history)
+            agenda.note(account)
+            if emitted:
+                reached = instant
+                used = agenda.used(self._records)
+                break
+        work.save()
+        self._finish(used)
+        return Taken(agenda.folded, self._duplicates, len(self._dead), used, emitted, reached)
+
+    def _open(self, arrivals: Sequence[_Arrival], also: Iterable[str] = ()) -> Work:
+        wanted = {arrival.event.account for arrival in arrivals if arrival.event.account is not None} | set(
+            also
+        )
+        began = arrivals[0].event.received_at if arrivals else self._now
+        return self._open_work(self._connection, wanted, began)
+
+    def _arrivals(self) -> list[_Arrival]:
+        """The events of the records; what cannot be one is a dead letter."""
+        found: list[_Arrival] = []
+        for record in self._records:
+            history = HISTORY in record.headers
+            for item in _events_of(record, self._now):
+                if isinstance(item, Problem):
+                    self._dead.append((record, item))
+                else:
+                    found.append(_Arrival(item, record, history))
+        return self._identified(found)
+
+    def _identified(self, arrivals: list[_Arrival]) -> list[_Arrival]:
+        """With their accounts: a contact of one account names it (semantics §2)."""
+        nameless = {
+            a.event.contact for a in arrivals if a.event.account is None and a.event.contact is not None
+        }
+        homes = accounts.accounts_of(self._connection, sorted(nameless)) if nameless else {}
+        for arrival in arrivals:  # a contact may come to be known earlier in this very batch
+            if arrival.event.contact in nameless and arrival.event.account is not None:
+                known = homes.setdefault(arrival.event.contact, [])
+                if arrival.event.account not in known:
+                    known.append(arrival.event.account)
+        found = []
+        for arrival in arrivals:
+            event = arrival.event
+            if event.account is None:
+                known = homes.get(event.contact or "", [])
+                if len(known) != 1:
+                    self._dead.append((arrival.record, _homeless(event, known)))
+                    continue
+                arrival = arrival._replace(event=msgspec.structs.replace(event, account=known[0]))  # noqa: PLW2901
+            found.append(arrival)
+        return found
+
+    def _fresh(self, arrivals: list[_Arrival]) -> list[_Arrival]:
+        """Those seen for the first time: the first wins, the same again is nothing, other content a dead letter (I3)."""
+        known = outcomes.known_hashes(self._connection, [arrival.event.key for arrival in arrivals])
+        found = []
+        for arrival in arrivals:
+            key, content = arrival.event.key, arrival.event.content_hash
+            if key not in known:
+                known[key] = content
+                found.append(arrival)
+            elif known[key] == content:
+                self._duplicates += 1
+            else:
+                detail = (
+                    f"event {arrival.event.id!r} of {arrival.event.source!r} came before with other content"
+                )
+                self._dead.append((arrival.record, Problem(409, "id_conflict", detail)))
+        return found
+
+    def _finish(self, used: int) -> None:
+        """Dead letters and the position, in the transaction of the effects."""
+        done = self._records[:used]
+        if not done:
+            return
+        last = done[-1]
+        partition, following = last.partition, last.offset + 1
+        dead.bury(self._connection, [entry for entry in self._dead if entry[0].offset < following], self._now)
+        move(self._connection, partition, self._position, following, self._now)
+
+
+class _Agenda:
+    """What happens in a batch of all accounts, by instant: what is due before what arrives."""
+
+    def __init__(self, work: Work, arrivals: Sequence[_Arrival], horizon: Instant) -> None:
+        self._work, self._horizon = work, horizon
+        self._arrivals = list(arrivals)
+        self.folded = 0
+        self._order = count()
+        self._due: list[tuple[Instant, int, str]] = []
+        for account in work.states:
+            self._push(account)
+        heapify(self._due)
+
+    def _push(self, account: str) -> None:
+        due = self._work.states[account].due()
+        if due is not None and due <= self._horizon:
+            heappush(self._due, (due, next(self._order), account))
+
+    def note(self, account: str) -> None:
+        """The account has moved: its next due instant is another."""
+        self._push(account)
+
+    def __iter__(self) -> Iterator[tuple[Instant, str, _Arrival | None]]:
+        while True:
+            arrival = self._arrivals[self.folded] if self.folded < len(self._arrivals) else None
+            while self._due and self._work.states[self._due[0][2]].due() != self._due[0][0]:
+                heappop(self._due)  # it has moved since
+            due = self._due[0] if self._due else None
+            if due is not None and (arrival is None or due[0] <= arrival.event.received_at):
+                heappop(self._due)
+                yield due[0], due[2], None
+            elif arrival is not None:
+                self.folded += 1
+                assert arrival.event.account is not None
+                yield arrival.event.received_at, arrival.event.account, arrival
+            else:
+                return
+
+    def used(self, records: Sequence[Record]) -> int:
+        """How many records have been used up: all before the next arrival that has not happened."""
+        if self.folded >= len(self._arrivals):
+            return len(records)
+        offset = self._arrivals[self.folded].record.offset
+        return next(place for place, record in enumerate(records) if record.offset == offset)
+
+
+def _events_of(record: Record, now: Instant) -> Sequence[Event | Problem]:
+    """Our own log holds what we checked and wrote; anything else is read as a CloudEvent."""
+    if record.partition.startswith("log/") and record.value is not None:
+        return [decode(record.value, record.received_at)]
+    read = cloudevents.read_record(record.value, record.headers, now)
+    return [item if isinstance(item, Problem) else _received(item, record.received_at) for item in read]
+
+
+def _received(event: Event, at: Instant) -> Event:
+    """The event as received when the broker had it, not when we got round to it: a backlog is lived through in its
+    own order (semantics §2). A broker's clock may lag, or its producer's be asked; nothing is received before it is.
+    """
+    if not 0 < at < event.received_at:
+        return event
+    if event.timed:
+        return msgspec.structs.replace(event, received_at=max(at, event.time))
+    return msgspec.structs.replace(event, received_at=at, time=at)
+
+
+def _homeless(event: Event, known: Sequence[str]) -> Problem:
+    if known:
+        detail = (
+            f"contact {event.contact!r} belongs to {', '.join(sorted(known))}: name the account in the event"
+        )
+        return Problem(422, "ambiguous_account", detail, "/account")
+    return Problem(422, "no_account", "the event names neither an account nor a contact we know", "/account")
+
+
+def position(connection: sa.Connection, partition: str) -> int:
+    found = connection.execute(
+        sa.select(positions.c.next_offset).where(positions.c.partition == partition)
+    ).scalar()
+    return 0 if found is None else int(found)
+
+
+def owned(connection: sa.Connection, record: Record) -> int:
+    """The position of the record's partition. Raises StaleOwner where it lies past the record."""
+    reached = position(connection, record.partition)
+    if reached > record.offset:
+        raise StaleOwner(f"{record.partition} is at {reached}: another worker has it")
+    return reached
+
+
+def move(connection: sa.Connection, partition: str, expected: int, following: int, now: Instant) -> None:
+    """Compare and swap the partition's position; a folded record of our own log is let go (events keep it)."""
+    moved = connection.execute(
+        sa.update(positions)
+        .where(positions.c.partition == partition, positions.c.next_offset == expected)
+        .values(next_offset=following, moved_at=now)
+    ).rowcount
+    if not moved:
+        row = {"partition": partition, "next_offset": following, "moved_at": now}
+        if bulk.insert_new(connection, positions, [row]) != 1:
+            raise StaleOwner(f"{partition} is not at {expected} any more: another worker has it")
+    if partition.startswith("log/"):
+        number = int(partition.split("/")[1])
+        connection.execute(sa.delete(log).where(log.c.partition == number, log.c.offset < following))
