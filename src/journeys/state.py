@@ -7,7 +7,7 @@ from signals.instant import Instant
 from signals.profile import Profile
 
 
-class AccountState(msgspec.Struct):
+class AccountState(msgspec.Struct, array_like=True):
     """Profile, live journeys, and when each play last ended. Tasks and messages lie in rows of their own.
 
     `now` is the account's clock: monotone, the instant of the last reaction. `stamp` is that of the playbook the

@@ -94,7 +94,7 @@ class SignalState(msgspec.Struct, array_like=True):
     evidence: list[dict[str, Any]] = []
 
 
-class Profile(msgspec.Struct):
+class Profile(msgspec.Struct, array_like=True):
     """One account. Attributes, contacts, milestones, measures, and what the definitions made of them."""
 
     id: str
