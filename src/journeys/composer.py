@@ -114,7 +114,7 @@ class Composer:
             rendered = self._renderer.render(Source(order.title, body, "task"), context)
         except RenderFailed as failure:
             return order.title, f"{body}\n\n({failure})" if body else ""
-        return rendered.subject, rendered.text
+        return rendered.subject, rendered.text.strip()
 
     def wording(self, playbook: Playbook) -> Callable[[TaskOrder, Profile], tuple[str, str]]:
         """How a unit of work words its tasks."""

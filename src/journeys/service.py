@@ -99,8 +99,11 @@ class Service:
             work.feel(account, Exit(journey, reason), now)
             work.save()
 
-    def move_task(self, task_id: str, move: Callable[[Task, Desk], Task]) -> Task | None:
-        """Do something with a task under its account's lock; None where there is no such task."""
+    def move_task(self, task_id: str, now: Instant, move: Callable[[Task, Desk], Task]) -> Task | None:
+        """Do something with a task under its account's lock; None where there is no such task.
+
+        Levels that fell due before come first: a task taken up late was late.
+        """
         with self._database.write() as connection:
             found = connection.execute(sa.select(tasks.c.account).where(tasks.c.id == task_id)).scalar()
             if found is None:
@@ -108,7 +111,9 @@ class Service:
             accounts.lock_and_load(connection, [found])
             raw = connection.execute(sa.select(tasks.c.value).where(tasks.c.id == task_id)).scalar_one()
             desk = Desk(self._playbook())
-            task = move(outcomes.task_of(raw), desk)
+            found_so = outcomes.task_of(raw)
+            climbed, _ = climb(found_so, now, desk.calendar(found_so.owner))
+            task = move(climbed, desk)
             outcomes.save_tasks(connection, [(task, desk.next_sla_at(task))])
             return task
 

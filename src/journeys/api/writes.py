@@ -165,7 +165,7 @@ def _tasks(routes: APIRouter, desks: Desks) -> None:
         def move() -> Response:
             now = desks.clock()
             moved = desks.service.move_task(
-                task, lambda found, desk: _moved(verb, found, desk, body, caller, now)
+                task, now, lambda found, desk: _moved(verb, found, desk, body, caller, now)
             )
             if moved is None:
                 raise HTTPException(404, f"there is no task {task!r}")

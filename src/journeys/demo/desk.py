@@ -32,7 +32,7 @@ class Team:
             due = [task_of(raw) for raw in connection.execute(wanted).scalars()]
         for task in due:
             if _works(task):
-                self._service.move_task(task.id, lambda found, desk: _worked(found, desk, now))
+                self._service.move_task(task.id, now, lambda found, desk: _worked(found, desk, now))
 
 
 def _works(task: Task) -> bool:

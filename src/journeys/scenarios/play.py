@@ -217,7 +217,7 @@ class _Player:
             task_id = self._newest_task(arguments)
             try:
                 self._stage.service.move_task(
-                    task_id, lambda task, desk: self._moved(name, task, desk, arguments)
+                    task_id, self._stage.now, lambda task, desk: self._moved(name, task, desk, arguments)
                 )
             except TaskRefused as refused:
                 raise CannotDo(str(refused)) from refused
