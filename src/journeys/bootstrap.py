@@ -141,8 +141,9 @@ class Engine:
 
     def _oldest_unread(self) -> Instant | None:
         """A process without a worker asks the database, where the embedded log is everybody's."""
-        if self.feed is not None:
-            return self.feed.oldest_unread()
+        if self.feed is not None and self.worker is not None:
+            bounds = (self.worker.in_hand, self.feed.oldest_unread())
+            return min((each for each in bounds if each is not None), default=None)
         with self.parts.database.read() as connection:
             return oldest_unread(connection)
 

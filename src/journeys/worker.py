@@ -44,6 +44,8 @@ class Worker:
         self._feed, self._service, self._clock, self._batch = feed, service, clock, batch
         self._emitted, self._buried, self._noted = emitted, buried, noted
         self.broken: str | None = None
+        self.in_hand: Instant | None = None
+        """When the oldest record of the batch under way came in: the clock stays behind it as well."""
 
     def run(self, stop: threading.Event, wait: float = 1.0) -> None:
         """Batches until told to stop. A feed that cannot go on is left alone and named in `broken` (I9)."""
@@ -75,6 +77,13 @@ class Worker:
         records = self._feed.poll(self._batch, wait)
         if not records:
             return 0
+        self.in_hand = min(record.received_at for record in records)
+        try:
+            return self._work(records)
+        finally:
+            self.in_hand = None
+
+    def _work(self, records: Sequence[Record]) -> int:
         try:
             return self._take(records)
         except (

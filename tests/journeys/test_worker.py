@@ -357,6 +357,13 @@ def test_a_clock_in_a_process_of_its_own_waits_for_the_log_too(shared_store: Dat
         assert engine._oldest_unread() == START
 
 
+def test_a_batch_under_way_holds_the_clock(store: Database) -> None:
+    seen: list[Instant | None] = []
+    made = worker(store, ListFeed(records(logins(3))), lambda _: seen.append(made.in_hand))
+    assert made.once() == 3
+    assert (seen, made.in_hand) == ([START], None)
+
+
 def test_a_broker_that_is_away_is_told_as_trouble_and_ends_nothing(shared_store: Database) -> None:
     with parts(shared_store, kafka_bootstrap=f"127.0.0.1:{free_port()}") as made:
         engine = Engine(made, clock=False, dispatcher=False)
