@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from builders import ACCOUNT, START, after_start, attributes, event, folded, person
 from signals.attributes import account_value, interval_months, plain_account
-from signals.operators import MISSING
 from signals.event import Event
 from signals.fold import after
 from signals.instant import DAY, Instant
+from signals.operators import MISSING
 from signals.profile import Profile, address, holders, is_open, open_holds
 from signals.watch import Watched
 
