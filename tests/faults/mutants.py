@@ -175,12 +175,13 @@ def _late_owner() -> None:
 
 
 def no_version_check() -> None:
-    """What this process remembers of an account is taken for what the database has."""
+    """What this process remembers of an account is taken for what the database has, at the version it has."""
     locked = accounts.lock_and_load
 
     def lock_and_load(connection: sa.Connection, ids: Any) -> Any:
         kept = dict(connection.info["kept"])
-        return {name: kept.get(name, loaded) for name, loaded in locked(connection, ids).items()}
+        found = locked(connection, ids)
+        return {name: replace(loaded, state=kept.get(name, loaded).state) for name, loaded in found.items()}
 
     accounts.lock_and_load = lock_and_load
 
