@@ -278,4 +278,8 @@ def move(connection: sa.Connection, partition: str, expected: int, following: in
             raise StaleOwner(f"{partition} is not at {expected} any more: another worker has it")
     if partition.startswith("log/"):
         number = int(partition.split("/")[1])
-        connection.execute(sa.delete(log).where(log.c.partition == number, log.c.offset < following))
+        connection.execute(
+            sa.delete(log).where(
+                log.c.partition == number, log.c.offset.between(expected, following - 1)
+            )  # from where it stood: what was let go before is not walked over again
+        )
