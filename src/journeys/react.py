@@ -82,8 +82,8 @@ def react(
     without firing and starts nothing. `also` are candidates beside those that something here brings.
     """
     new = not state.now
-    state = msgspec.structs.replace(state, journeys=list(state.journeys), now=max(state.now, now))
-    run, reaction = Run(state, playbook, now), Reaction(state)
+    state = msgspec.structs.replace(state, now=max(state.now, now))
+    run, reaction = None, Reaction(state)
     event = stimulus if isinstance(stimulus, Event) else None
     too_old = event is not None and _too_old(event, playbook, now)
     touched: set[str] | None = set()
@@ -94,11 +94,18 @@ def react(
         profile = state.profile.looked_at()
         if stimulus is None or isinstance(stimulus, Event):
             touched = None if new or (profile.look_at is not None and profile.look_at <= now) else set()
-        elif not _note(run, stimulus):
-            return reaction
+        else:
+            run = Run(state, playbook, now)
+            if not _note(run, stimulus):
+                return reaction
     for _ in range(SETTLING_ROUNDS):
-        run.profile = state.profile = profile
+        state.profile = profile
         sight = watch(profile, playbook.watched, now, touched, silent, too_old)
+        quiet = not (sight.edges or state.journeys or also)
+        if run is None and quiet and (event is None or not playbook.triggered_by_event(event.type)):
+            return reaction  # what happens most: something is known more, and nothing follows
+        run = run or Run(state, playbook, now)
+        run.profile = profile
         reaction.edges += sight.edges
         reaction.events += sight.events
         check_ends(run)
