@@ -14,6 +14,7 @@ from signals.conditions import Moment
 from signals.event import Event
 from signals.instant import Instant
 from signals.operators import dig
+from signals.profile import Profile
 
 
 class TaskOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +37,13 @@ class TaskOrder(msgspec.Struct, frozen=True, kw_only=True):
     evidence: list[dict[str, Any]] = []
     cause: Cause | None = None
     at: Instant
+
+
+def moment_of(profile: Profile, now: Instant, journey: Journey) -> Moment:
+    """What the conditions of a journey see: the profile now, its cause with the person who caused it, its key."""
+    event = None if journey.cause is None else journey.cause.as_event(journey.account)
+    contact = profile.contacts.get(event.contact) if event is not None and event.contact else None
+    return Moment(profile, now, event, contact, journey.key)
 
 
 class Run:
@@ -62,9 +70,7 @@ class Run:
         """What conditions see now; inside a journey also its cause and key."""
         if journey is None:
             return Moment(self.profile, self.now)
-        event = None if journey.cause is None else journey.cause.as_event(journey.account)
-        contact = self.profile.contacts.get(event.contact) if event is not None and event.contact else None
-        return Moment(self.profile, self.now, event, contact, journey.key)
+        return moment_of(self.profile, self.now, journey)
 
     def put(self, journey: Journey) -> Journey:
         """Keep the journey as it is now."""

@@ -4,6 +4,7 @@ from typing import cast
 
 from channels.facts import Facts, Rival, RivalState, SuppressionCause
 from channels.message import Message, MessageClass
+from journeys.engine import moment_of
 from journeys.journey import Journey
 from journeys.playbook import Playbook
 from journeys.state import AccountState
@@ -12,10 +13,9 @@ from journeys.store.sending import Charge, Ledger
 from plays.recipients import lanes
 from plays.steps import MessageStep, WaitStep
 from signals.attributes import contact_value, zone
-from signals.conditions import Moment
 from signals.instant import SECOND, Instant
 from signals.operators import MISSING
-from signals.profile import is_open, open_holds
+from signals.profile import is_open
 
 
 def facts_for(
@@ -29,7 +29,7 @@ def facts_for(
     journey = _journey(state, message)
     contact = None if state is None else state.profile.contacts.get(message.contact)
     play = None if journey is None else playbook.version(journey.play, journey.version)
-    moment = _moment(state, journey, now)
+    moment = None if state is None or journey is None else moment_of(state.profile, now, journey)
     control = playbook.in_control(message.account)
     mine = [
         charge
@@ -55,7 +55,7 @@ def facts_for(
         goal_holds=goal_node.test(moment)[0] if goal_node is not None and moment is not None else False,
         sending_stopped=ledger.stopped,
         play_paused=play is not None and play.paused,
-        account_holds=_holds(state, playbook, now),
+        account_holds=() if state is None else playbook.holds_on(state.profile, now),
         last_same_content_at=max(
             (c.at for c in mine if (c.content, c.channel) == (message.content, message.channel)), default=None
         ),
@@ -86,13 +86,6 @@ def _journey(state: AccountState | None, message: Message) -> Journey | None:
     return next((journey for journey in state.journeys if journey.id == message.journey), None)
 
 
-def _moment(state: AccountState | None, journey: Journey | None, now: Instant) -> Moment | None:
-    if state is None or journey is None:
-        return None
-    cause = None if journey.cause is None else journey.cause.as_event(journey.account)
-    return Moment(state.profile, now, cause, None, journey.key)
-
-
 def _charges(charge: Charge) -> bool:
     return charge.channel != "in_app" and charge.cls != MessageClass.TRANSACTIONAL.value
 
@@ -117,14 +110,6 @@ def _consent(said: list[tuple[str, str, bool]], message: Message) -> tuple[bool 
         elif about == message.topic and topic is not False:
             topic = allowed
     return topic, whole
-
-
-def _holds(state: AccountState | None, playbook: Playbook, now: Instant) -> tuple[str, ...]:
-    if state is None:
-        return ()
-    moment = Moment(state.profile, now)
-    by_policy = [key for key, node in playbook.holds if node.test(moment)[0]]
-    return (*open_holds(state.profile, now), *by_policy)
 
 
 def _zones(

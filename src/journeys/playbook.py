@@ -9,8 +9,10 @@ from channels.policies import Policies
 from journeys.journey import share
 from plays.content import Block, Content, variant
 from plays.play import CompiledPlay
-from signals.conditions import Node, compile_condition
+from signals.conditions import Moment, Node, compile_condition
 from signals.definitions import Milestone, Segment, Signal, Stage
+from signals.instant import Instant
+from signals.profile import Profile, open_holds
 from signals.watch import Watched
 
 
@@ -109,6 +111,11 @@ class Playbook:
     ) -> Content | None:
         """The variant for this role, stage and locale; one without them serves the rest."""
         return variant(self.contents.get(key, ()), role, stage, locale or "en")
+
+    def holds_on(self, profile: Profile, now: Instant) -> tuple[str, ...]:
+        """Every reason for which the account is held now: holds placed on it, and those of the policies."""
+        moment = Moment(profile, now)
+        return (*open_holds(profile, now), *(key for key, node in self.holds if node.test(moment)[0]))
 
     def block_condition(self, when: Any) -> Node:
         """The compiled condition of a block."""

@@ -15,10 +15,9 @@ from journeys.react import Reaction, Settled, Stimulus, live_through, react, ref
 from journeys.state import AccountState, new_state
 from journeys.store import accounts, bulk, consent, outcomes, sending
 from journeys.store.tables import events as events_table
-from signals.conditions import Moment
 from signals.event import Event
 from signals.instant import Instant
-from signals.profile import Profile, address, open_holds
+from signals.profile import Profile, address
 
 Wording = Callable[[TaskOrder, Profile], tuple[str, str]]
 """Makes a task's title and body from its templates."""
@@ -147,16 +146,14 @@ class Work:
         eased = [
             account
             for account in held
-            if self._holds(self._before[account].state) != self._holds(self.states[account])
+            if self._held(self._before[account].state) != self._held(self.states[account])
         ]
         sending.wake_held(self.connection, "account_hold", self.now, accounts=eased)
         said = {event.contact for event, _, _ in self._happened if event.contact and _settles(event)}
         sending.wake_people(self.connection, said, self.now)
 
-    def _holds(self, state: AccountState) -> list[str]:
-        moment = Moment(state.profile, state.now)
-        by_policy = [key for key, node in self.playbook.holds if node.test(moment)[0]]
-        return [*open_holds(state.profile, state.now), *by_policy]
+    def _held(self, state: AccountState) -> tuple[str, ...]:
+        return self.playbook.holds_on(state.profile, state.now)
 
     def _save_consents(self) -> None:
         said = [(event, account) for event, account, _ in self._happened if consent.speaks_of_consent(event)]
