@@ -1,7 +1,7 @@
 """One batch of records inside its transaction: events of the records, accounts moved, the position with the effects."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple, TypeAlias
 
@@ -187,7 +187,6 @@ class _Agenda:
         self._due: list[tuple[Instant, int, str]] = []
         for account in work.states:
             self._push(account)
-        heapify(self._due)
 
     def _push(self, account: str) -> None:
         due = self._work.states[account].due()
@@ -251,6 +250,7 @@ def _homeless(event: Event, known: Sequence[str]) -> Problem:
 
 
 def position(connection: sa.Connection, partition: str) -> int:
+    """The next offset of the partition to be folded; 0 where none has been."""
     found = connection.execute(
         sa.select(positions.c.next_offset).where(positions.c.partition == partition)
     ).scalar()

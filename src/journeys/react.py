@@ -87,12 +87,12 @@ def react(
     event = stimulus if isinstance(stimulus, Event) else None
     too_old = event is not None and _too_old(event, playbook, now)
     touched: set[str] | None = set()
-    if event is not None:
-        profile, touched = after(state.profile, event, playbook.watched.measures_of(event.type), now)
+    if isinstance(stimulus, Event):
+        profile, touched = after(state.profile, stimulus, playbook.watched.measures_of(stimulus.type), now)
         touched = None if new else touched
     else:
         profile = state.profile.looked_at()
-        if stimulus is None or isinstance(stimulus, Event):
+        if stimulus is None:
             touched = None if new or (profile.look_at is not None and profile.look_at <= now) else set()
         else:
             run = Run(state, playbook, now)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from signals.event import Event
-from signals.instant import DAY, Instant
+from signals.instant import Instant
 
 WRITES_KEPT = 24
 """Writes kept per attribute; older ones between two equal ones are forgotten first."""
@@ -249,8 +249,3 @@ def open_holds(profile: Profile, now: Instant) -> list[str]:
         for reason, (opened, closed, until, *_) in profile.holds.items()
         if opened > max(closed, all_released) and (until is None or now < until)
     )
-
-
-def tenure_days(profile: Profile, now: Instant) -> int:
-    """Whole days since the account was created."""
-    return max(0, now - profile.created_at) // DAY
