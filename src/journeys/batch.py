@@ -15,7 +15,7 @@ from journeys.work import Work
 from signals.event import Event, decode
 from signals.feeds.port import Record
 from signals.instant import Instant
-from signals.problem import Problem
+from signals.problem import Problem, id_conflict
 from signals.sources import cloudevents
 
 OpenWork: TypeAlias = Callable[[sa.Connection, Iterable[str], Instant], Work]
@@ -159,10 +159,8 @@ class Batch:
             elif known[key] == content:
                 self._duplicates += 1
             else:
-                detail = (
-                    f"event {arrival.event.id!r} of {arrival.event.source!r} came before with other content"
-                )
-                self._dead.append((arrival.record, Problem(409, "id_conflict", detail)))
+                conflict = id_conflict(arrival.event.id, arrival.event.source)
+                self._dead.append((arrival.record, conflict))
         return found
 
     def _finish(self, used: int) -> None:

@@ -19,7 +19,7 @@ from journeys.store.tables import imports
 from signals.event import Event, encode
 from signals.feeds.port import Record
 from signals.instant import Instant
-from signals.problem import Problem
+from signals.problem import Problem, id_conflict
 from signals.sources import cloudevents, mapped
 from signals.sources.csv_rows import read_rows
 
@@ -111,9 +111,8 @@ class Importer:
             outcomes = self._log.append_in(connection, [event for _, event in batch], self._history).outcomes
             for (number, event), outcome in zip(batch, outcomes, strict=True):
                 if outcome == "conflict":
-                    detail = f"event {event.id!r} came before with other content"
                     refused.append(
-                        (Record(partition, number, encode(event)), Problem(409, "id_conflict", detail))
+                        (Record(partition, number, encode(event)), id_conflict(event.id, event.source))
                     )
             bury(connection, refused, now)
             row: dict[str, Any] = {"file": name, "rows": told.rows, "finished": finished, "at": now}

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from journeys.store.log import HISTORY, EmbeddedLog
 from signals.event import Event, encode
-from signals.problem import Problem
+from signals.problem import Problem, id_conflict
 
 
 class Outlet(Protocol):
@@ -137,8 +137,7 @@ def answer(items: Sequence[Event | Problem], outlet: Outlet, history: bool = Fal
     outcomes = outlet.accept([event for _, event in good], history) if good else []
     for (place, event), outcome in zip(good, outcomes, strict=True):
         if outcome == "conflict":
-            detail = f"event {event.id!r} of {event.source!r} came before with other content"
-            rejected.append((place, Problem(409, "id_conflict", detail, "/id")))
+            rejected.append((place, id_conflict(event.id, event.source, "/id")))
     return {
         "accepted": outcomes.count("new"),
         "duplicates": outcomes.count("duplicate"),

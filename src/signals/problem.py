@@ -31,6 +31,13 @@ class Problem(msgspec.Struct, frozen=True):
         return body
 
 
+def id_conflict(event_id: str, source: str, pointer: str | None = None) -> Problem:
+    """The same source and id with other content: the first wins (I3)."""
+    return Problem(
+        409, "id_conflict", f"event {event_id!r} of {source!r} came before with other content", pointer
+    )
+
+
 class Refused(Exception):
     """Raised where a whole request or record is refused; carries its `Problem`."""
 

@@ -32,7 +32,7 @@ from signals.event import Event, encode
 from signals.feeds.port import Record
 from signals.fold import remember
 from signals.instant import Instant
-from signals.problem import Problem
+from signals.problem import id_conflict
 
 
 @lru_cache(maxsize=1)
@@ -214,7 +214,7 @@ class Stage:
         conflicts = [
             (
                 Record("scenario", self._events + place, encode(event)),
-                Problem(409, "id_conflict", _conflict(event)),
+                id_conflict(event.id, event.source),
             )
             for place, (event, outcome) in enumerate(zip(events, told.outcomes, strict=True))
             if outcome == "conflict"
@@ -247,7 +247,3 @@ class Stage:
     def close(self) -> None:
         """Let go of the database."""
         self.database.close()
-
-
-def _conflict(event: Event) -> str:
-    return f"event {event.id!r} of {event.source!r} came before with other content"
