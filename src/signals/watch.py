@@ -144,7 +144,7 @@ def _count_own(sight: Sight, watched: Watched) -> None:
     sight.uncounted.clear()
 
 
-def _tokens_made(watch: Watch, measures: Iterable[Measure]) -> set[str]:
+def tokens_made(watch: Watch, measures: Iterable[Measure]) -> set[str]:
     """Everything others may read of a definition: its state, its tag, the events it writes."""
     made = {watch.token}
     if isinstance(watch, SegmentWatch):
@@ -162,7 +162,7 @@ def _ordered(watches: list[Watch], measures: dict[int, Measure]) -> list[Watch]:
     """Each definition after all it uses. Raises CircularDefinitions naming those on a circle."""
     makers: dict[str, list[Watch]] = {}
     for watch in watches:
-        for token in _tokens_made(watch, measures.values()):
+        for token in tokens_made(watch, measures.values()):
             makers.setdefault(token, []).append(watch)
     uses = {watch: {m for token in watch.reads for m in makers.get(token, ())} for watch in watches}
     ordered: dict[Watch, None] = {}
