@@ -12,7 +12,7 @@ from journeys.store import accounts, bulk, dead, outcomes
 from journeys.store.log import HISTORY
 from journeys.store.tables import log, positions
 from journeys.work import Work
-from signals.event import Event, decode
+from signals.event import Event, Named, named, unpack
 from signals.feeds.port import Record
 from signals.instant import Instant
 from signals.problem import Problem, id_conflict
@@ -39,11 +39,13 @@ class Taken(NamedTuple):
 
 
 class _Arrival(NamedTuple):
-    """One event of a batch with the record it came in."""
+    """One event of a batch with the record it came in, and its key and content hash as it was sent."""
 
     event: Event
     record: Record
     history: bool
+    key: bytes
+    content: bytes
 
 
 class Batch:
@@ -68,9 +70,9 @@ class Batch:
         arrivals = self._fresh(self._arrivals())
         work = self._open(arrivals)
         emitted = False
-        for event, _, history in arrivals:
+        for event, _, history, key, content in arrivals:
             assert event.account is not None
-            emitted = work.feel(event.account, event, event.received_at, history) or emitted
+            emitted = work.feel(event.account, event, event.received_at, history, (key, content)) or emitted
         work.save()
         self._finish(len(self._records))
         return Taken(
@@ -95,7 +97,8 @@ class Batch:
             if arrival is None:
                 emitted = work.look(account, instant)
             else:
-                emitted = work.feel(account, arrival.event, instant, arrival.history)
+                names = arrival.key, arrival.content
+                emitted = work.feel(account, arrival.event, instant, arrival.history, names)
             agenda.note(account)
             if emitted:
                 reached = instant
@@ -121,7 +124,7 @@ class Batch:
                 if isinstance(item, Problem):
                     self._dead.append((record, item))
                 else:
-                    found.append(_Arrival(item, record, history))
+                    found.append(_Arrival(item.event, record, history, item.key, item.content))
         return self._identified(found)
 
     def _identified(self, arrivals: list[_Arrival]) -> list[_Arrival]:
@@ -149,10 +152,10 @@ class Batch:
 
     def _fresh(self, arrivals: list[_Arrival]) -> list[_Arrival]:
         """Those seen for the first time: the first wins, the same again is nothing, other content a dead letter (I3)."""
-        known = outcomes.known_hashes(self._connection, [arrival.event.key for arrival in arrivals])
+        known = outcomes.known_hashes(self._connection, [arrival.key for arrival in arrivals])
         found = []
         for arrival in arrivals:
-            key, content = arrival.event.key, arrival.event.content_hash
+            key, content = arrival.key, arrival.content
             if key not in known:
                 known[key] = content
                 found.append(arrival)
@@ -219,12 +222,14 @@ class _Agenda:
         return next(place for place, record in enumerate(records) if record.offset == offset)
 
 
-def _events_of(record: Record, now: Instant) -> Sequence[Event | Problem]:
+def _events_of(record: Record, now: Instant) -> Sequence[Named | Problem]:
     """Our own log holds what we checked and wrote; anything else is read as a CloudEvent."""
     if record.partition.startswith("log/") and record.value is not None:
-        return [decode(record.value, record.received_at)]
+        return [unpack(record.value)]
     read = cloudevents.read_record(record.value, record.headers, now)
-    return [item if isinstance(item, Problem) else _received(item, record.received_at) for item in read]
+    return [
+        item if isinstance(item, Problem) else named(_received(item, record.received_at)) for item in read
+    ]
 
 
 def _received(event: Event, at: Instant) -> Event:

@@ -77,7 +77,7 @@ class Composer:
     ) -> Rendered | ContentFailure:
         """What the recipient will read, or why it cannot be made."""
         contact = profile.contacts.get(message.contact)
-        locale = plain_contact(contact, now).get("locale") if contact else None
+        locale = plain_contact(profile, contact, now).get("locale") if contact else None
         content = playbook.content(message.content, message.role, profile.stage, locale)
         if content is None:
             return ContentFailure(Reason.BAD_TEMPLATE, f"there is no content {message.content!r}")
@@ -149,7 +149,7 @@ def _context(
             **plain_account(profile, now),
             "stage": profile.stage,
         },
-        "contact": plain_contact(contact, now) if contact else {},
+        "contact": plain_contact(profile, contact, now) if contact else {},
         "event": journey.cause.as_plain() if journey is not None and journey.cause is not None else {},
         "journey": {"play": journey.play, "key": journey.key} if journey is not None else {},
         "role": role,

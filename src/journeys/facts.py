@@ -118,7 +118,7 @@ def _zones(
     if state is None:
         return (playbook.zone,)
     contact = state.profile.contacts.get(message.contact)
-    own = contact_value(contact, ("timezone",), now) if contact is not None else MISSING
+    own = contact_value(state.profile, contact, ("timezone",), now) if contact is not None else MISSING
     return (None if own is MISSING else own, zone(state.profile), playbook.zone)
 
 

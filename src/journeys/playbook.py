@@ -10,9 +10,11 @@ from journeys.journey import share
 from plays.content import Block, Content, variant
 from plays.play import CompiledPlay
 from signals.conditions import Moment, Node, compile_condition
+from signals.conditions.node import Keeper
 from signals.definitions import Milestone, Segment, Signal, Stage
 from signals.instant import Instant
 from signals.profile import Profile, open_holds
+from signals.tone import Tone
 from signals.watch import Watched
 
 
@@ -79,6 +81,9 @@ class Playbook:
         nodes = [node for play in self._versions.values() for node in play.nodes()]
         nodes += [node for _, node in self.holds]
         nodes += [node for rules in self.sla.values() for node, _ in rules if node is not None]
+        tone = self.policies.tone
+        if tone.warm or tone.brief_under_words:
+            nodes.append(Keeper(Tone(tone.warm, tone.brief_under_words).named()))
         return nodes + list(self._block_conditions.values())
 
     def version(self, play: str, version: int) -> CompiledPlay:

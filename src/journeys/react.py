@@ -21,6 +21,7 @@ from signals.fold import after, remember
 from signals.instant import Instant
 from signals.measures import Measure
 from signals.profile import Profile
+from signals.tone import heard
 from signals.watch import Edge, watch
 
 SETTLING_ROUNDS = 500
@@ -84,6 +85,7 @@ def react(
     new = not state.now
     state = msgspec.structs.replace(state, now=max(state.now, now))
     run, reaction = None, Reaction(state)
+    stimulus = heard(stimulus) if isinstance(stimulus, Event) else stimulus
     event = stimulus if isinstance(stimulus, Event) else None
     too_old = event is not None and _too_old(event, playbook, now)
     touched: set[str] | None = set()

@@ -35,7 +35,7 @@ class Work:
         self.states: dict[str, AccountState] = {
             account: loaded.state for account, loaded in self._before.items()
         }
-        self._happened: list[tuple[Event, str, bool]] = []
+        self._happened: list[tuple[Event, str, bool, tuple[bytes, bytes] | None]] = []
         self._messages: dict[str, Message] = {}
         self._orders: list[TaskOrder] = []
         self._decisions: list[Decision] = []
@@ -59,10 +59,18 @@ class Work:
             )
         self.now = max(self.now, now)
 
-    def feel(self, account: str, stimulus: Stimulus, now: Instant, silent: bool = False) -> bool:
+    def feel(
+        self,
+        account: str,
+        stimulus: Stimulus,
+        now: Instant,
+        silent: bool = False,
+        names: tuple[bytes, bytes] | None = None,
+    ) -> bool:
         """The account reacts to all that fell due and to the stimulus; True where something is to be done outside it.
 
-        `silent` (history) folds without living through what fell due: an import brings no time with it.
+        `silent` (history) folds without living through what fell due: an import brings no time with it. `names` are
+        the event's key and content hash where they are known already.
         """
         state = self.states.get(account)
         if state is None:
@@ -74,7 +82,7 @@ class Work:
         else:
             reactions = live_through(state, stimulus, self.playbook, now)
         if isinstance(stimulus, Event):
-            self._happened.append((stimulus, account, silent))
+            self._happened.append((stimulus, account, silent, names))
         for reaction in reactions:
             self._gather(account, reaction)
         self.now = max(self.now, now)
@@ -90,7 +98,7 @@ class Work:
 
     def _gather(self, account: str, reaction: Reaction) -> None:
         self.states[account] = reaction.state
-        self._happened += [(event, account, False) for event in reaction.events]
+        self._happened += [(event, account, False, None) for event in reaction.events]
         self._messages.update({message.id: message for message in reaction.messages})
         self._orders += reaction.tasks
         self._decisions += reaction.decisions
@@ -111,7 +119,7 @@ class Work:
         connection = self.connection
         self._take_receipts()
         accounts.save(connection, self._before, self.states)
-        rows = [outcomes.event_row(event, account, silent) for event, account, silent in self._happened]
+        rows = [outcomes.event_row(*happened) for happened in self._happened]
         bulk.insert(connection, events_table, rows)
         self._save_consents()
         self._wake()
@@ -125,7 +133,7 @@ class Work:
         """What a provider says of a message settles it: delivered, bounced; one in doubt frees its journey (semantics §7)."""
         told = {
             str(event.data["message"]): event
-            for event, _, _ in self._happened
+            for event, *_ in self._happened
             if event.type in _RECEIPTS and event.data.get("message")
         }
         if not told:
@@ -149,14 +157,14 @@ class Work:
             if self._held(self._before[account].state) != self._held(self.states[account])
         ]
         sending.wake_held(self.connection, "account_hold", self.now, accounts=eased)
-        said = {event.contact for event, _, _ in self._happened if event.contact and _settles(event)}
+        said = {event.contact for event, *_ in self._happened if event.contact and _settles(event)}
         sending.wake_people(self.connection, said, self.now)
 
     def _held(self, state: AccountState) -> tuple[str, ...]:
         return self.playbook.holds_on(state.profile, state.now)
 
     def _save_consents(self) -> None:
-        said = [(event, account) for event, account, _ in self._happened if consent.speaks_of_consent(event)]
+        said = [(event, account) for event, account, *_ in self._happened if consent.speaks_of_consent(event)]
         if not said:
             return
         people = [(event.contact, self.states[account].profile.contacts) for event, account in said]

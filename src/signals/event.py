@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from signals.instant import MINUTE, Instant, iso, parse_instant
+from signals.instant import MINUTE, Instant, iso
 
 MAX_SKEW = 5 * MINUTE
 """An event this far in the future is taken as now; further is refused (semantics §2)."""
@@ -16,7 +16,7 @@ ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@|+=~#-]{0,254}", re.ASCII)
 """What an account or contact id may look like: printable ASCII that needs no quoting in a path or a page (B35)."""
 
 
-class Event(msgspec.Struct, frozen=True, gc=False):
+class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Something that happened upstream. `source` and `id` together are unique; the rest is its content.
 
     `account` is None until identity has been resolved; `timed` says whether the sender gave `time`
@@ -71,20 +71,21 @@ def encode(event: Event) -> bytes:
     return orjson.dumps(body)
 
 
-def decode(raw: bytes, received_at: Instant) -> Event:
-    """The inverse of `encode`, for bytes this service wrote and checked itself."""
-    body = orjson.loads(raw)
-    text = body.get("time")
-    told = None if text is None else parse_instant(text)
-    return Event(
-        id=body["id"],
-        source=body["source"],
-        type=body["type"],
-        time=received_at if told is None else min(told, received_at),
-        account=body.get("account"),
-        contact=body.get("contact"),
-        data=body.get("data") or {},
-        received_at=received_at,
-        timed=told is not None,
-        told=told if told is not None and told > received_at else None,
-    )
+class Named(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An event with its `key` and `content_hash`, worked out once: as it lies in the embedded log."""
+
+    event: Event
+    key: bytes
+    content: bytes
+
+
+def named(event: Event) -> Named:
+    """The event with what tells it from others."""
+    return Named(event, event.key, event.content_hash)
+
+
+pack = msgspec.msgpack.Encoder().encode
+"""A named event as compact bytes, for this service's own eyes."""
+
+unpack = msgspec.msgpack.Decoder(Named).decode
+"""The inverse of `pack`. Raises msgspec.DecodeError."""

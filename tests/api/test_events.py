@@ -21,7 +21,7 @@ from journeys.ingest import GroupCommit
 from journeys.store.database import Database
 from journeys.store.keys import Caller
 from journeys.store.log import EmbeddedLog
-from signals.event import Event, decode
+from signals.event import Event, unpack
 from signals.instant import DAY, HOUR, MINUTE
 
 STRUCTURED = "application/cloudevents+json"
@@ -48,7 +48,7 @@ def logged(house: House) -> list[Event]:
     with sqlite3.connect(house.folder / "journeys.db") as connection:
         rows = connection.execute('SELECT body FROM log ORDER BY "partition", "offset"').fetchall()
     connection.close()
-    return [decode(raw, 0) for (raw,) in rows]
+    return [unpack(raw).event for (raw,) in rows]
 
 
 # ── modes ──────────────────────────────────────────────────────────────────────────────────────────────────────

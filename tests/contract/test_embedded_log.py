@@ -11,7 +11,7 @@ from builders import START, event
 from journeys.store.database import Database
 from journeys.store.log import HISTORY, EmbeddedLog, LogFeed
 from journeys.store.tables import log, log_heads
-from signals.event import Event, decode
+from signals.event import Event, unpack
 from signals.instant import SECOND
 
 
@@ -43,7 +43,7 @@ def test_offsets_are_dense_and_one_account_stays_in_one_partition(store: Databas
     homes: dict[str | None, set[int]] = {}
     with store.read() as connection:
         for row in connection.execute(sa.select(log.c.partition, log.c.body)):
-            homes.setdefault(decode(row.body, START).account, set()).add(row.partition)
+            homes.setdefault(unpack(row.body).event.account, set()).add(row.partition)
     assert {len(home) for home in homes.values()} == {1}
 
 
@@ -113,7 +113,7 @@ def test_the_feed_gives_records_as_they_were_appended_and_from_where_it_is_told(
     made.append(events[3:], history=True)
     feed = LogFeed(store)
     records = feed.poll(4, 0)
-    assert [decode(each.value or b"", each.received_at) for each in records] == events[:4]
+    assert [unpack(each.value or b"").event for each in records] == events[:4]
     assert [HISTORY in each.headers for each in records] == [False, False, False, True]
     feed.rewind("log/0", 2)
     assert [each.offset for each in feed.poll(10, 0)] == [2, 3, 4]

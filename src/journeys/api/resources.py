@@ -16,7 +16,8 @@ class RoleSpan(BaseModel):
 
 
 class ContactResource(BaseModel):
-    """A person at an account. `open` is false once they have left, `suppressed` says why mail to them stopped."""
+    """A person at an account. `open` is false once they have left, `suppressed` says why mail to them stopped,
+    `tone` how they write: brief, standard or detailed, and warm or neutral."""
 
     id: str
     email: str | None
@@ -24,6 +25,7 @@ class ContactResource(BaseModel):
     roles: list[RoleSpan]
     timezone: str | None
     locale: str | None
+    tone: str | None
     open: bool
     suppressed: str | None
     last_seen_at: str | None

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from journeys.store import copying
+
 Row = dict[str, Any]
 Value = TypeVar("Value")
 
@@ -64,10 +66,10 @@ def delete_pairs(
 
 
 def among(connection: sa.Connection, column: sa.Column[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
-    """`column` is one of many values: on PostgreSQL one array instead of a thousand placeholders to parse."""
+    """`column` is one of many texts or bytes: on PostgreSQL one array instead of a thousand placeholders to parse."""
     if connection.dialect.name == "postgresql":
-        kind = postgresql.ARRAY(column.type)
-        return column == sa.func.any(sa.bindparam(None, list(values), type_=kind, unique=True))
+        listed = sa.bindparam(None, copying.array_of(column.type, values), type_=sa.Text, unique=True)
+        return column == sa.func.any(sa.cast(listed, postgresql.ARRAY(column.type)))
     return column.in_(list(values))
 
 
@@ -142,22 +144,9 @@ def _on_conflict(statement: Any, keys: list[str], update: list[str]) -> Any:
 
 
 def _copy(connection: sa.Connection, target: str, table: sa.Table, rows: Sequence[Row]) -> None:
-    names = list(rows[0])
-    binds = [
-        table.c[name].type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
-        for name in names
-    ]
-    columns = ", ".join(f'"{name}"' for name in names)
     driver: Any = connection.connection.driver_connection
-    command = f"COPY {target} ({columns}) FROM STDIN"
-    with _as_sqlalchemy(connection, command), driver.cursor() as cursor, cursor.copy(command) as copy:
-        for row in rows:
-            copy.write_row(
-                [
-                    row[name] if bind is None else bind(row[name])
-                    for name, bind in zip(names, binds, strict=True)
-                ]
-            )
+    with _as_sqlalchemy(connection, f"COPY {target}"):
+        copying.copy(driver, target, table, rows)
 
 
 @contextmanager

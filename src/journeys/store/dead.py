@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from channels.message import identity
 from journeys.store import bulk
+from journeys.store.log import readable
 from journeys.store.tables import dead_letters
 from signals.feeds.port import Record
 from signals.instant import Instant
@@ -24,12 +25,18 @@ def bury(connection: sa.Connection, dead: Sequence[tuple[Record, Problem]], now:
             "detail": _storable(problem.detail),
             "partition": record.partition,
             "offset": record.offset,
-            "value": record.value,
+            "value": _value(record),
             "record_key": record.key,
             "headers": [[header, value.hex()] for header, value in record.headers],
             "replayed_at": None,
         }
     bulk.insert_new(connection, dead_letters, list(rows.values()))
+
+
+def _value(record: Record) -> bytes | None:
+    """The bytes as they came; a record of our own log as the event it stands for."""
+    own = record.value is not None and record.partition.startswith("log/")
+    return readable(record.value) if own and record.value is not None else record.value
 
 
 def _storable(detail: str) -> str:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from journeys.store import bulk
 from journeys.store.database import Database
 from journeys.store.tables import events, log, log_heads, positions
-from signals.event import Event, encode
+from signals.event import Event, encode, named, pack, unpack
 from signals.feeds.port import Positions, Record
 from signals.instant import Instant
 
@@ -37,13 +37,13 @@ class EmbeddedLog:
 
     def append_in(self, connection: sa.Connection, batch: Sequence[Event], history: bool = False) -> Appended:
         """Append inside a transaction of the caller's."""
-        keys = [event.key for event in batch]
-        hashes = [event.content_hash for event in batch]
+        given = [named(event) for event in batch]
         heads = self._lock_heads(connection)
-        known = _known(connection, keys)
+        known = _known(connection, [entry.key for entry in given])
         outcomes: list[str] = []
         rows: list[dict[str, Any]] = []
-        for event, key, content in zip(batch, keys, hashes, strict=True):
+        for entry in given:
+            event, key, content = entry.event, entry.key, entry.content
             if key in known:
                 outcomes.append("duplicate" if known[key] == content else "conflict")
                 continue
@@ -56,7 +56,7 @@ class EmbeddedLog:
                     "offset": heads[partition],
                     "key": key,
                     "hash": content,
-                    "body": encode(event),
+                    "body": pack(entry),
                     "history": history,
                     "received_at": event.received_at,
                 }
@@ -94,9 +94,14 @@ def _known(connection: sa.Connection, keys: Sequence[bytes]) -> dict[bytes, byte
     found: dict[bytes, bytes] = {}
     for table in (log, events):  # in this order: what is folded meanwhile moves from the one to the other
         for some in bulk.slices(keys):
-            wanted = sa.select(table.c.key, table.c.hash).where(table.c.key.in_(some))
+            wanted = sa.select(table.c.key, table.c.hash).where(bulk.among(connection, table.c.key, some))
             found.update(connection.execute(wanted).all())
     return found
+
+
+def readable(body: bytes) -> bytes:
+    """A record of the embedded log as the structured CloudEvent it stands for: what a dead letter keeps."""
+    return encode(unpack(body).event)
 
 
 class StoredPositions(Positions):

@@ -37,11 +37,14 @@ def known_hashes(connection: sa.Connection, keys: Sequence[bytes]) -> dict[bytes
     return found
 
 
-def event_row(event: Event, account: str, history: bool) -> dict[str, Any]:
-    """The event's row."""
+def event_row(
+    event: Event, account: str, history: bool, names: tuple[bytes, bytes] | None = None
+) -> dict[str, Any]:
+    """The event's row; `names` are its key and content hash as sent, where they are known already."""
+    key, content = names or (event.key, event.content_hash)
     return {
-        "key": event.key,
-        "hash": event.content_hash,
+        "key": key,
+        "hash": content,
         "account": account,
         "time": event.time,
         "type": event.type,

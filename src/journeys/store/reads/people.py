@@ -72,7 +72,7 @@ def account_json(state: AccountState, now: Instant) -> dict[str, Any]:
         "id": profile.id,
         "name": name if isinstance(name, str) else None,
         "attributes": attributes,
-        "contacts": [contact_json(contact, now) for contact in profile.contacts.values()],
+        "contacts": [contact_json(profile, contact, now) for contact in profile.contacts.values()],
         "stage": profile.stage,
         "segments": sorted(profile.segments),
         "tags": list(profile.tags),
@@ -83,10 +83,10 @@ def account_json(state: AccountState, now: Instant) -> dict[str, Any]:
     }
 
 
-def contact_json(contact: Contact, now: Instant) -> dict[str, Any]:
+def contact_json(profile: Profile, contact: Contact, now: Instant) -> dict[str, Any]:
     """A person with every role they hold or held; `open` is false once they have left."""
-    known = plain_contact(contact, now)
-    told = {name: known.get(name) for name in ("email", "name", "timezone", "locale")}
+    known = plain_contact(profile, contact, now)
+    told = {name: known.get(name) for name in ("email", "name", "timezone", "locale", "tone")}
     spans = [
         {"role": span.role, "since": iso(span.since), "until": iso_or_none(span.until)}
         for span in contact.spans
