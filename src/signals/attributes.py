@@ -12,6 +12,7 @@ from typing import Any
 from signals.instant import DAY, Instant, from_datetime, iso, to_datetime
 from signals.operators import MISSING, dig, is_number
 from signals.profile import Contact, Profile, open_tickets
+from signals.tone import tone_of
 
 _MONTHS = {"month": 1, "monthly": 1, "quarter": 3, "quarterly": 3, "year": 12, "yearly": 12, "annual": 12}
 _ISO_MONTHS = re.compile(r"P(?:(\d{1,3})Y)?(?:(\d{1,3})M)?", re.ASCII)
@@ -140,8 +141,8 @@ def account_value(profile: Profile, path: tuple[str, ...], now: Instant) -> Valu
     return (MISSING if value is None else dig(value, path[1:]) if len(path) > 1 else value), None
 
 
-def contact_value(contact: Contact, path: tuple[str, ...], now: Instant) -> Any:
-    """The contact's attribute at a dotted path below `contact.`."""
+def contact_value(profile: Profile, contact: Contact, path: tuple[str, ...], now: Instant) -> Any:
+    """The contact's attribute at a dotted path below `contact.`. A tone we were told goes before the one we heard."""
     if path[0] == "roles":
         spans = contact.spans
         return [span.role for span in spans if span.since <= now and (span.until is None or span.until > now)]
@@ -151,6 +152,8 @@ def contact_value(contact: Contact, path: tuple[str, ...], now: Instant) -> Any:
         return contact.id
     writes = contact.attributes.get(path[0])
     value = writes[-1].value if writes else None
+    if path == ("tone",) and value is None:
+        return tone_of(profile, contact.id)
     return MISSING if value is None else dig(value, path[1:]) if len(path) > 1 else value
 
 
@@ -163,12 +166,14 @@ def plain_account(profile: Profile, now: Instant) -> dict[str, Any]:
     return {**given, **{name: value for name, value in derived.items() if value is not MISSING}}
 
 
-def plain_contact(contact: Contact, now: Instant) -> dict[str, Any]:
+def plain_contact(profile: Profile, contact: Contact, now: Instant) -> dict[str, Any]:
     """Every attribute of the contact as plain data."""
     given = {
         name: writes[-1].value for name, writes in contact.attributes.items() if writes[-1].value is not None
     }
-    return {**given, "id": contact.id, "roles": contact_value(contact, ("roles",), now)}
+    tone = contact_value(profile, contact, ("tone",), now)
+    heard = {} if tone is MISSING else {"tone": tone}
+    return {**given, **heard, "id": contact.id, "roles": contact_value(profile, contact, ("roles",), now)}
 
 
 def owner(profile: Profile) -> str | None:

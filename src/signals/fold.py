@@ -12,6 +12,7 @@ from signals.event import Event
 from signals.instant import Instant
 from signals.measures import Measure, type_matches
 from signals.profile import Contact, Profile
+from signals.tone import heard
 
 __all__ = ["after", "remember", "suppression_cause"]
 
@@ -31,6 +32,7 @@ def after(
     effect = EFFECTS.get(event.type)
     if effect is not None:
         effect(twin, event, touched)
+    event = heard(event)
     for measure in measures:
         old = twin.measures.get(measure.id)
         new = measure.fold(old, event, now)
@@ -47,7 +49,7 @@ def remember(
     twin = profile.copy()
     for measure in measures:
         twin.measures.pop(measure.id, None)
-    for event in history:
+    for event in map(heard, history):
         for measure in measures:
             if any(type_matches(pattern, event.type) for pattern in measure.types):
                 new = measure.fold(twin.measures.get(measure.id), event, now)

@@ -101,10 +101,10 @@ def test_the_library_is_read_and_lints_clean() -> None:
     assert build(shipped(), "UTC").plays.keys() == {draft.key for draft in drafts("plays")}
 
 
-def test_the_library_has_the_shipped_signals_that_need_neither_health_nor_tone() -> None:
+def test_the_library_has_the_shipped_signals_that_need_no_health() -> None:
     assert {draft.key for draft in drafts("signals")} == {
         "onboarding_stalled", "stalled_adoption", "usage_drop", "seat_underuse", "shallow_adoption", "ticket_spike",
-        "repeat_issue", "detractor", "champion_left", "role_vacant", "champion_quiet", "exec_disengaged",
+        "repeat_issue", "sentiment_drop", "detractor", "champion_left", "role_vacant", "champion_quiet", "exec_disengaged",
         "contract_approaching", "payment_failed", "payment_overdue", "cancel_intent", "frequency_mismatch",
         "high_ltv_bad_experience", "value_milestone", "expansion_ready",
     }  # fmt: skip

@@ -72,6 +72,17 @@ def soonest(first: Instant | None, second: Instant | None) -> Instant | None:
     return first if second is None or first < second else second
 
 
+class Keeper(Node):
+    """Asks the profile to keep a measure that no condition names."""
+
+    def __init__(self, measure: Measure) -> None:
+        super().__init__({})
+        self._measure = measure
+
+    def measures(self) -> Iterator[Measure]:
+        yield self._measure
+
+
 class Everything(Node):
     """`all`: false as soon as one is false; unknown if none is false and one is unknown (Kleene)."""
 

@@ -65,7 +65,7 @@ class AttributeNode(Node):
             if contact is None:
                 return MISSING, None
             until = next_role_change([contact], None, moment.now) if self.path[0] == "roles" else None
-            return contact_value(contact, self.path, moment.now), until
+            return contact_value(moment.profile, contact, self.path, moment.now), until
         event = moment.event
         if event is None:
             return MISSING, None
