@@ -5,7 +5,8 @@ then called once a row, raising Refused for what the row does not have.
 
 A *spec* names a field, or is a template. A field is a column, or a dotted path into a JSON row (`user.id`,
 `lines.0.sku`); a column whose own name has a dot is found first. A template has fields in braces, `churn-{account_id}`
-or `{{ account_id }}`, and nothing else: no filters, no expressions.
+or `{{ account_id }}`, and nothing else: no filters, no expressions. A list of these is the first that is there and not
+empty: where a vendor has moved a field, `[subscription, parent.subscription_details.subscription]`.
 """
 
 import re
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from html.parser import HTMLParser
 from math import isfinite
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo, available_timezones
@@ -61,13 +63,37 @@ def _member(value: Any, name: str) -> Any:
     return None
 
 
-def spec(text: str) -> Read:
-    """A field by its name, or a template; see the head of this module."""
+def spec(text: str | Sequence[str]) -> Read:
+    """A field by its name, a template, or the first of several; see the head of this module."""
+    if not isinstance(text, str):
+        return _first(text)
     if not text.strip():
         raise ValueError("name a field, or write a template such as churn-{account_id}")
     if "{" in text or "}" in text:
         return template(text)
     return lambda row: field(row, text)
+
+
+def _first(texts: Sequence[str]) -> Read:
+    if not texts:
+        raise ValueError("name at least one field")
+    reads = [_if_filled(text) if "{" in text or "}" in text else spec(text) for text in texts]
+
+    def read(row: Row) -> Any:
+        return next((value for find in reads if (value := find(row)) not in (None, "")), None)
+
+    return read
+
+
+def _if_filled(text: str) -> Read:
+    """A template that is missing where one of its fields is."""
+    fill, (_, paths) = template(text), _split(text)
+    return lambda row: fill(row) if all(field(row, path) is not None for path in paths) else None
+
+
+def shown(text: str | Sequence[str]) -> str:
+    """A spec as a complaint names it."""
+    return text if isinstance(text, str) else " or ".join(text)
 
 
 def template(text: str) -> Callable[[Row], str]:
@@ -158,6 +184,33 @@ def as_boolean(value: Any) -> bool | None:
 def _boolean(value: Any) -> bool | None:
     word = value.strip().lower() if isinstance(value, str) else ""
     return True if word in _TRUE else False if word in _FALSE else None
+
+
+class _Prose(HTMLParser):
+    """Collects what is between tags."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        """A tag parts words, as it does on a page."""
+        self.found.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        """Text between tags."""
+        self.found.append(data)
+
+
+def as_prose(value: Any) -> str | None:
+    """What a person wrote, without the HTML it came in. Raises Refused for a list or an object."""
+    text = as_text(value)
+    if text is None:
+        return None
+    prose = _Prose()
+    prose.feed(text)
+    prose.close()
+    return " ".join("".join(prose.found).split())
 
 
 # --- instants ---------------------------------------------------------------------------------------------------

@@ -25,15 +25,18 @@ import orjson
 from signals.event import Event
 from signals.instant import DAY, HOUR, LATEST, MINUTE, SECOND, Duration, Instant
 from signals.problem import Problem, Refused
-from signals.sources import cells
+from signals.sources import amounts, cells
 from signals.sources.cells import CsvRow, Read, Row
 from signals.sources.envelope import MAX_EVENT, at_most, event_type, not_ahead, party, reject, text
-from signals.sources.mapping import Cell, Mapping, Plus, Rule, Time
+from signals.sources.mapping import Amount, Cell, Mapping, Plus, Rule, Time
 from signals.sources.row_conditions import condition
 
 __all__ = ["Lookups", "Mapper", "Mapping", "compile"]
 
 _UNITS = {"seconds": SECOND, "minutes": MINUTE, "hours": HOUR, "days": DAY}
+
+OUTSIDE = ("account_external", "contact_external", "contact_email")
+"""Parts of a rule that travel in an event's data: who it is about, as a vendor names them."""
 
 Value = TypeVar("Value")
 
@@ -47,6 +50,7 @@ class Mapper:
     def __init__(self, mapping: Mapping) -> None:
         self.mapping = mapping
         self._rules = [_Rule(rule) for rule in mapping.each]
+        self._ignored = [condition(when) for when in mapping.ignore]
         self._row: Callable[[Row], Row] = CsvRow if mapping.format == "csv" else dict
 
     @property
@@ -68,16 +72,39 @@ class Mapper:
     def events(
         self, row: Row, row_number: int, source_default: str, lookups: Lookups, received_at: Instant
     ) -> list[Event | Problem]:
-        """What the row gives, one item for each rule that takes it; never empty, never raises.
+        """What the row gives, one item for each rule that takes it; empty where it is ignored. Never raises.
 
-        A Problem names the row; `unmapped` says that no rule took it, or that a column or table row is not there.
+        A Problem names the row, unless its number is 0; `unmapped` says that no rule took it, or that a column or
+        table row is not there.
         """
         prepared = self._row(row)
+        if any(_holds(ignored, prepared) for ignored in self._ignored):
+            return []
         items = [rule.item(prepared, source_default, lookups, received_at) for rule in self._rules]
         given = [item for item in items if item is not None]
         if not given:
             given = [Problem(422, "unmapped", f"no rule of mapping {self.mapping.key} takes it")]
         return [_numbered(item, row_number) if isinstance(item, Problem) else item for item in given]
+
+    def rows(self, payload: Any) -> list[Any]:
+        """The rows of a webhook's payload. Raises Refused where `rows` names no list."""
+        found = payload if self.mapping.rows is None else cells.field(_as_row(payload), self.mapping.rows)
+        if isinstance(found, list):
+            return found
+        if self.mapping.rows is not None:
+            reject(f"{self.mapping.rows} is no list of rows", f"/{self.mapping.rows}")
+        return [payload]
+
+
+def _as_row(payload: Any) -> Row:
+    return payload if isinstance(payload, dict) else {}
+
+
+def _holds(ignored: Callable[[Row], bool], row: Row) -> bool:
+    try:
+        return ignored(row)
+    except Refused:  # a column that is not there: the rules will say so
+        return False
 
 
 def compile(mapping: Mapping) -> Mapper:  # noqa: A001 - the verb of conditions and mappings alike
@@ -97,7 +124,8 @@ class _Rule:
         self._account = _optional(rule.account)
         self._contact = _optional(rule.contact)
         self._time = None if rule.time is None else _timed(rule.time)
-        self._data = _object({name: _data(data) for name, data in rule.data.items()})
+        self._data = _object(rule.data)
+        self._named_outside = [(name, _optional(getattr(rule, name))) for name in OUTSIDE]
 
     def item(self, row: Row, source: str, lookups: Lookups, received_at: Instant) -> Event | Problem | None:
         """The event, why there is none, or None when the rule does not take the row."""
@@ -109,7 +137,7 @@ class _Rule:
             return refused.problem
 
     def _event(self, row: Row, source: str, received_at: Instant) -> Event:
-        data = self._data(row)
+        data = {**self._data(row), **self._outside(row)}
         at_most(len(orjson.dumps(data)), MAX_EVENT, "an event")
         time = None if self._time is None else not_ahead(self._time(row), received_at)
         return Event(
@@ -123,6 +151,11 @@ class _Rule:
             received_at=received_at,
             timed=time is not None,
         )
+
+    def _outside(self, row: Row) -> dict[str, str]:
+        """Who it is about, as the vendor names them."""
+        found = ((name, read(row)) for name, read in self._named_outside)
+        return {name: text(value, name, f"/{name}") for name, value in found if value is not None}
 
     def _translated(self, row: Row) -> Row:
         """The row with `values` applied; a value they do not name stays as it is."""
@@ -149,28 +182,33 @@ def _with(row: Row, changes: Row) -> Row:
     return CsvRow({**row, **changes}) if isinstance(row, CsvRow) else {**row, **changes}
 
 
-def _optional(spec: str | None) -> Read:
-    return (lambda _: None) if spec is None else cells.spec(spec)
+def _optional(spec: str | list[str] | None) -> Read:
+    """A party that may be missing; an empty text names nobody."""
+    if spec is None:
+        return lambda _: None
+    find = cells.spec(spec)
+    return lambda row: None if (value := find(row)) == "" else value
 
 
 def _timed(time: Time) -> Callable[[Row], Instant]:
     find, read = cells.spec(time.field), cells.instants(time.format, time.zone)
     span = _span(time.plus) if time.plus else None
+    path = cells.shown(time.field)
 
     def moment(row: Row) -> Instant:
-        start = _pointing(read, _needed(find(row), time.field), time.field)
+        start = _pointing(read, _needed(find(row), path), path)
         return start if span is None else start + span(row)
 
     return moment
 
 
 def _span(plus: Plus) -> Callable[[Row], Duration]:
-    find, unit = cells.spec(plus.field), _UNITS[plus.unit]
+    find, unit, path = cells.spec(plus.field), _UNITS[plus.unit], cells.shown(plus.field)
 
     def span(row: Row) -> Duration:
-        number = _pointing(cells.as_number, _needed(find(row), plus.field), plus.field)
+        number = _pointing(cells.as_number, _needed(find(row), path), path)
         if number is None or not 0 <= number * unit <= LATEST:
-            reject(f"{plus.field}: {number} {plus.unit} is no span of time", f"/{plus.field}")
+            reject(f"{path}: {number} {plus.unit} is no span of time", f"/{path}")
         return round(number * unit)
 
     return span
@@ -184,16 +222,18 @@ def _needed(value: Any, path: str) -> Any:
 
 def _data(data: Any) -> Read:
     """The function for one member of `data`; None from it leaves the member out."""
-    if isinstance(data, str):
+    if isinstance(data, str | list):
         return cells.spec(data)
-    if isinstance(data, Cell):
-        return _cell(data)
-    return _object({name: _data(inner) for name, inner in data.items()})
+    if isinstance(data, Amount):
+        return _amount(data)
+    return _cell(data) if isinstance(data, Cell) else _object(data)
 
 
-def _object(members: dict[str, Read]) -> Callable[[Row], dict[str, Any]]:
+def _object(data: Table[str, Any]) -> Callable[[Row], dict[str, Any]]:
+    members = [(cells.template(name), _data(inner)) for name, inner in data.items()]
+
     def build(row: Row) -> dict[str, Any]:
-        built = {name: read(row) for name, read in members.items()}
+        built = {name(row): read(row) for name, read in members}
         return {name: None if value is _NULL else value for name, value in built.items() if value is not None}
 
     return build
@@ -202,11 +242,26 @@ def _object(members: dict[str, Read]) -> Callable[[Row], dict[str, Any]]:
 _NULL = object()  # a null that is meant, where None means missing
 
 
+def _amount(amount: Amount) -> Read:
+    def where(place: str | list[str] | None) -> Read | None:
+        return None if place is None else cells.spec(place)
+
+    per = amount.per_month
+    parts = amounts.Parts(
+        minor_units=cells.spec(amount.minor_units),
+        currency=cells.spec(amount.currency),
+        times=where(amount.times),
+        interval=where(per.interval if per else None),
+        every=where(per.count if per else None),
+    )
+    return amounts.amount(parts, amount.each)
+
+
 def _cell(cell: Cell) -> Read:
     if cell.field is None:
         said = _NULL if cell.value is None else cell.value
         return lambda _: said
-    path, find, convert = cell.field, cells.spec(cell.field), _conversion(cell)
+    path, find, convert = cells.shown(cell.field), cells.spec(cell.field), _conversion(cell)
     default = _NULL if cell.default is None and "default" in cell.model_fields_set else cell.default
 
     def read(row: Row) -> Any:
@@ -222,6 +277,7 @@ def _conversion(cell: Cell) -> Callable[[Any], Any]:
     plain: dict[str, Callable[[Any], Any]] = {
         "any": lambda value: value,
         "text": cells.as_text,
+        "prose": cells.as_prose,
         "number": cells.as_number,
         "integer": cells.as_integer,
         "boolean": cells.as_boolean,
@@ -238,4 +294,6 @@ def _pointing(read: Callable[[Any], Value], value: Any, path: str) -> Value:
 
 
 def _numbered(problem: Problem, row_number: int) -> Problem:
+    if row_number == 0:
+        return problem
     return Problem(problem.status, problem.reason, f"row {row_number}: {problem.detail}", problem.pointer)

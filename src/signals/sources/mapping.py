@@ -61,7 +61,11 @@ def _kept(value: Any) -> None:
 
 
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$")]
-Spec = Annotated[str, Field(max_length=500), _checked(cells.spec)]
+Place = Annotated[str, Field(max_length=500)]
+Spec = Annotated[Place | Annotated[list[Place], Field(min_length=1, max_length=10)], _checked(cells.spec)]
+"""A field, a template, or the first of several that is there."""
+Name = Annotated[str, Field(min_length=1, max_length=500), _checked(_said_or_template)]
+"""What a member of `data` is called; a template where the payload itself names it."""
 Text = Annotated[str, Field(min_length=1, max_length=500), _checked(_said_or_template)]
 Type = Annotated[str, Field(min_length=1, max_length=500), _checked(_type)]
 Zone = Annotated[str, _checked(cells.zone_of)]
@@ -97,7 +101,7 @@ class Cell(_Strict):
 
     field: Spec | None = None
     value: Said = None
-    as_: Literal["any", "text", "number", "integer", "boolean", "instant"] = Field("any", alias="as")
+    as_: Literal["any", "text", "prose", "number", "integer", "boolean", "instant"] = Field("any", alias="as")
     format: Formats = [cells.RFC_3339]
     zone: Zone = "UTC"
     missing: Literal["drop", "refuse"] = "drop"
@@ -113,9 +117,28 @@ class Cell(_Strict):
         return self
 
 
+class Interval(_Strict):
+    """How often a price is due: every `count` (1) of `day`, `week`, `month`, `quarter` or `year`."""
+
+    interval: Spec
+    count: Spec | None = None
+
+
+class Amount(_Strict):
+    """Money in whole units from minor ones (`signals.sources.amounts`)."""
+
+    minor_units: Spec
+    currency: Spec
+    times: Spec | None = None
+    per_month: Interval | None = None
+    each: Place | None = None
+
+
 def _kind_of_data(value: Any) -> str:
-    if isinstance(value, str):
+    if isinstance(value, str | list):
         return "spec"
+    if isinstance(value, Amount) or (isinstance(value, dict) and "minor_units" in value):
+        return "amount"
     is_cell = isinstance(value, Cell) or (isinstance(value, dict) and ("field" in value or "value" in value))
     return "cell" if is_cell else "nested"
 
@@ -125,11 +148,12 @@ Data = TypeAliasType(
     Annotated[
         Annotated[Spec, Tag("spec")]
         | Annotated[Cell, Tag("cell")]
-        | Annotated["dict[str, Data]", Tag("nested")],
+        | Annotated[Amount, Tag("amount")]
+        | Annotated["dict[Name, Data]", Tag("nested")],
         Discriminator(_kind_of_data),
     ],
 )
-"""A field or template, a `Cell` (an object with `field` or `value`), or an object of these."""
+"""A field or template, a `Cell` (an object with `field` or `value`), an `Amount`, or an object of these."""
 
 
 class Lookup(_Strict):
@@ -162,7 +186,9 @@ class Rule(_Strict):
     """One kind of event that rows give.
 
     `when` sees the row as it is; then `lookup` joins, then `values` translates fields (`{priority: {P1: urgent}}`), and
-    the rest is made of that.
+    the rest is made of that. `account` and `contact` are our ids. A vendor that has its own says them as
+    `account_external` and `contact_external`, and may tell a person by `contact_email`: they travel in `data`, and are
+    looked up by the event's source (semantics §2, Identity).
     """
 
     type: Type
@@ -173,17 +199,26 @@ class Rule(_Strict):
         Time | None, BeforeValidator(lambda time: {"field": time} if isinstance(time, str) else time)
     ] = None
     account: Spec | None = None
+    account_external: Spec | None = None
     contact: Spec | None = None
-    data: dict[str, Data] = {}
+    contact_external: Spec | None = None
+    contact_email: Spec | None = None
+    data: dict[Name, Data] = {}
     lookup: Lookup | None = None
     values: dict[str, dict[str, Said]] = {}
 
 
 class Mapping(_Strict):
-    """How rows of a format become events; a row may give one for each rule."""
+    """How rows of a format become events; a row may give one for each rule.
+
+    `rows` says where in a webhook's payload the list of rows is; without it, the payload is a row or a list of rows.
+    `ignore` names rows that are known and of no use: they give nothing, and are no dead letters either.
+    """
 
     key: Key
     format: Literal["json", "csv"] = "json"
+    rows: Place | None = None
+    ignore: Annotated[list[When], Field(max_length=100)] = []
     each: Annotated[list[Rule], Field(min_length=1, max_length=100)]
 
     @model_validator(mode="after")
