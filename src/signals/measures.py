@@ -18,7 +18,7 @@ from signals.instant import DAY, HOUR, MINUTE, Duration, Instant
 from signals.operators import MISSING, Comparison, dig, is_number, predicate
 
 ALL = ""
-"""The key of a measure that is not kept by field or contact."""
+"""The one key of a measure that is not kept by field or contact, where its state is seen as if it were."""
 
 NOT_TEXT = "\0"
 """What begins the key of a value that is no text."""
@@ -102,10 +102,19 @@ class Measure:
         value = dig(event.data, self._path)
         return None if value is MISSING else _as_key(value)
 
-    def fold(self, state: dict[str, Any] | None, event: Event, now: Instant) -> dict[str, Any] | None:
-        """The state with the event in it (a new dict), or the same object where it does not count."""
+    def entries(self, state: Any) -> dict[str, Any]:
+        """A profile's state of the measure by key; under `ALL` where it is not kept by any."""
+        if state is None:
+            return {}
+        found: dict[str, Any] = {ALL: state} if self.keyed is None else state
+        return found
+
+    def fold(self, state: Any, event: Event, now: Instant) -> Any:
+        """The state with the event in it (new, or by key a new dict), or the same object where it does not count."""
         if self.where is not None and not self.where(event):
             return state
+        if self.keyed is None:
+            return self.add(state, event, now)
         key = self.key_of(event)
         if key is None:
             return state
@@ -129,7 +138,8 @@ def _as_key(value: Any) -> str:
 
 
 class Tally(Measure):
-    """Counts by bucket, cumulative: `[buckets, totals, before]`, `before` being what has left every window.
+    """Counts by bucket, cumulative: `[buckets, totals]`; `totals[n]` is how many came before `buckets[n]`, the last
+    total how many there ever were, the first how many have left every window.
 
     A window's count is one bisect and one subtraction, however many events it holds.
     """
@@ -148,54 +158,46 @@ class Tally(Measure):
     def add(self, old: Any, event: Event, now: Instant) -> Any:
         bucket = event.time // self.step
         if old is None:
-            return [[bucket], [1], 0]
-        buckets, totals, before = old
-        if not buckets or bucket > buckets[-1]:
-            last = totals[-1] if totals else before
-            return self._trim([[*buckets, bucket], [*totals, last + 1], before], now)
+            return [[bucket], [0, 1]]
+        buckets, totals = old
+        if bucket > buckets[-1]:
+            gone = self._gone(buckets, now)
+            return [[*buckets[gone:], bucket], [*totals[gone:], totals[-1] + 1]]
+        if bucket == buckets[-1]:
+            return [buckets, [*totals[:-1], totals[-1] + 1]]
         place = bisect_left(buckets, bucket)
-        totals = totals[:place] + [total + 1 for total in totals[place:]]
-        if buckets[place] != bucket:
-            buckets = [*buckets[:place], bucket, *buckets[place:]]
-            totals.insert(place, (totals[place - 1] if place else before) + 1)
-        return [buckets, totals, before]
+        counted = [*totals[: place + 1], *(total + 1 for total in totals[place + 1 :])]
+        if buckets[place] == bucket:
+            return [buckets, counted]
+        counted.insert(place + 1, totals[place] + 1)
+        return [[*buckets[:place], bucket, *buckets[place:]], counted]
 
-    def _trim(self, state: list[Any], now: Instant) -> list[Any]:
-        if self.keep is None:  # only the total is ever asked for
-            return [[], [], state[1][-1]] if self.keep_total_only else state
-        buckets, totals, _ = state
-        if len(buckets) < 8:
-            return state
-        gone = bisect_right(buckets, (now - self.keep) // self.step - 1)
-        return [buckets[gone:], totals[gone:], totals[gone - 1]] if gone else state
+    def _gone(self, buckets: list[int], now: Instant) -> int:
+        """How many buckets nobody asks for any more; a few are not worth looking for."""
+        if self.keep is None or len(buckets) < TRIMMED_FROM:
+            return 0
+        return bisect_left(buckets, (now - self.keep) // self.step)
 
-    keep_total_only = False
+
+TRIMMED_FROM = 8
+"""Buckets below which a tally is not trimmed."""
 
 
 class Total(Tally):
     """A count without window: only the number is kept."""
 
     kind = "total"
-    keep_total_only = True
 
     def add(self, old: Any, event: Event, now: Instant) -> Any:
-        return [[], [], 1 if old is None else old[2] + 1]
+        return 1 if old is None else old + 1
 
 
 def tally_at(state: Any, cutoff: int) -> int:
     """How many lie in buckets after `cutoff`."""
     if state is None:
         return 0
-    buckets, totals, before = state
-    if not buckets:
-        return 0
-    gone = bisect_right(buckets, cutoff)
-    return int(totals[-1] - (totals[gone - 1] if gone else before))
-
-
-def tally_total(state: Any) -> int:
-    """How many there ever were."""
-    return 0 if state is None else int(state[1][-1] if state[1] else state[2])
+    buckets, totals = state
+    return int(totals[-1] - totals[bisect_right(buckets, cutoff)])
 
 
 class Amounts(Measure):

@@ -13,6 +13,7 @@ import msgspec
 
 from signals.event import Event
 from signals.instant import Instant
+from signals.score import Health
 
 WRITES_KEPT = 24
 """Writes kept per attribute; older ones between two equal ones are forgotten first."""
@@ -108,7 +109,7 @@ class Profile(msgspec.Struct, array_like=True):
     holds: dict[str, list[Any]] = {}
     milestones: dict[str, Instant] = {}
     orders: list[Any] = []
-    measures: dict[int, dict[str, Any]] = {}
+    measures: dict[int, Any] = {}
     signals: dict[str, SignalState] = {}
     segments: dict[str, Instant] = {}
     given_tags: dict[str, Instant] = {}
@@ -117,6 +118,7 @@ class Profile(msgspec.Struct, array_like=True):
     stage: str | None = None
     stage_since: Instant = 0
     look_at: Instant | None = None
+    health: Health | None = None
 
     def copy(self) -> "Profile":
         """A profile whose containers may be written to without the other noticing."""

@@ -16,8 +16,8 @@ from signals.conditions.atoms import (
 from signals.conditions.node import Answer, Moment, Node, soonest
 from signals.conditions.states import role_changes
 from signals.conditions.windows import MeasureNode
-from signals.instant import EARLIEST, Duration, Instant, iso
-from signals.measures import ALL, Measure, leaves_window, tally_at
+from signals.instant import DAY, EARLIEST, Duration, Instant, iso
+from signals.measures import Measure, leaves_window, tally_at
 from signals.operators import MISSING, numeric_predicate
 from signals.profile import holders
 
@@ -42,7 +42,7 @@ class ChangeNode(MeasureNode):
         if not states:
             return MISSING
         history = now - min(state[0][0] for state in states) * self.step
-        forgotten = any(state[2] for state in states)  # events older than the measure keeps: blocks are whole
+        forgotten = any(state[1][0] for state in states)  # events older than the measure keeps: blocks are whole
         whole = self.blocks if forgotten else min(self.blocks, history // self.block - 1)
         if whole < 2:
             return MISSING
@@ -67,7 +67,7 @@ class ChangeNode(MeasureNode):
         if not states:
             return False, self._role_until(moment)
         whole_at = min(state[0][0] for state in states) * self.step + 3 * self.block
-        if moment.now < whole_at and not any(state[2] for state in states):
+        if moment.now < whole_at and not any(state[1][0] for state in states):
             return False, soonest(
                 whole_at, self._role_until(moment)
             )  # fewer than two blocks before the recent one
@@ -98,6 +98,23 @@ class ChangeNode(MeasureNode):
     def saw(self, moment: Moment) -> Any:
         value = self._change(self._states(moment), moment.now)
         return None if value is MISSING else round(float(value), 4)
+
+    def number(self, moment: Moment) -> tuple[Any, Instant | None]:
+        """The change, MISSING where there is too little of the past, and until when it stands."""
+        states, now = self._states(moment), moment.now
+        if not states:
+            return MISSING, self._role_until(moment)
+        until = self._role_until(moment)
+        for back in range(1, self.blocks + 2):
+            span = back * self.block
+            for state in states:
+                place = bisect_left(state[0], (now - span) // self.step)
+                if place < len(state[0]):
+                    until = soonest(until, (state[0][place] + 1) * self.step + span)
+        first = min(state[0][0] for state in states) * self.step
+        if (whole := (now - first) // self.block) <= self.blocks:
+            until = soonest(until, first + (whole + 1) * self.block)
+        return self._change(states, now), until
 
 
 def _median(counts: list[int]) -> float:
@@ -170,9 +187,7 @@ class AbsentNode(MeasureNode):
 
     def _last(self, moment: Moment) -> Instant | None:
         if self.role is None:
-            last: Instant = (moment.profile.measures.get(self.measure.id) or {}).get(
-                ALL, moment.profile.created_at
-            )
+            last: Instant = moment.profile.measures.get(self.measure.id, moment.profile.created_at)
             return last
         state = moment.profile.measures.get(self.measure.id) or {}
         people = moment.profile.contacts
@@ -189,6 +204,14 @@ class AbsentNode(MeasureNode):
             return False, until
         matures = last + self.holds_for
         return (True, until) if moment.now >= matures else (False, soonest(until, matures))
+
+    def days(self, moment: Moment) -> tuple[Any, Instant | None]:
+        """The whole days since the last one, MISSING where nobody is in the role, and until when they stand."""
+        last, until = self._last(moment), self._role_until(moment)
+        if last is None:
+            return MISSING, until
+        days = max(0, moment.now - last) // DAY
+        return days, soonest(until, last + (days + 1) * DAY)
 
     def saw(self, moment: Moment) -> Any:
         last = self._last(moment)
@@ -209,8 +232,8 @@ class SequenceNode(Node):
 
     def _followed(self, moment: Moment) -> Instant | None:
         """The newest first event in the window that was followed in time."""
-        firsts = moment.profile.measures.get(self.first.id) or {}
-        seconds = moment.profile.measures.get(self.second.id) or {}
+        firsts = self.first.entries(moment.profile.measures.get(self.first.id))
+        seconds = self.second.entries(moment.profile.measures.get(self.second.id))
         keys = set(firsts)
         if self.role is not None:
             keys &= {span.contact for span in holders(moment.profile, self.role, moment.now)}
@@ -254,8 +277,8 @@ class MissedNode(Node):
 
     def _waiting_since(self, moment: Moment) -> Instant | None:
         """The oldest `after` that no `missed` has followed."""
-        wanted = moment.profile.measures.get(self.wanted.id) or {}
-        afters = moment.profile.measures.get(self.after.id) or {}
+        wanted = self.wanted.entries(moment.profile.measures.get(self.wanted.id))
+        afters = self.after.entries(moment.profile.measures.get(self.after.id))
         waiting = [
             times[place]
             for key, times in afters.items()

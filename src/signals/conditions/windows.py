@@ -10,7 +10,7 @@ from signals.conditions.atoms import CountAtom, DistinctAtom
 from signals.conditions.node import Answer, Moment, Node, soonest
 from signals.conditions.states import plain, role_changes
 from signals.instant import Duration, Instant
-from signals.measures import ALL, NOT_TEXT, Measure, tally_at, tally_total
+from signals.measures import ALL, NOT_TEXT, Measure, tally_at
 from signals.operators import MISSING, is_number, numeric_predicate, ratio
 from signals.profile import holders
 
@@ -28,7 +28,7 @@ class MeasureNode(Node):
 
     def state(self, moment: Moment) -> dict[str, Any]:
         """The measure's state, of the role's holders only where `by` is set."""
-        state: dict[str, Any] = moment.profile.measures.get(self.measure.id) or {}
+        state = self.measure.entries(moment.profile.measures.get(self.measure.id))
         if self.of_journey:
             text = moment.key or ""
             return {key: state[key]} if (key := text) in state or (key := NOT_TEXT + text) in state else {}
@@ -152,27 +152,23 @@ class CountNode(WindowNode):
         """A plain count against one threshold is what most conditions are: answered without a detour."""
         if self.crossing is None:
             return super().test(moment)
-        kept = moment.profile.measures.get(self.measure.id)
-        state = None if kept is None else kept.get(ALL)
-        if state is None:
-            return self.matches(0), None
-        buckets, totals, gone = state
-        if self.far is None or not buckets:
-            return self.matches(totals[-1] if totals else 0 if self.far else gone), None
+        state = moment.profile.measures.get(self.measure.id)
+        if state is None or self.far is None:
+            return self.matches(state or 0), None
+        buckets, totals = state
         total, first = totals[-1], (moment.now - self.far) // self.step
-        if buckets[0] < first:
-            place = bisect_left(buckets, first)
-            gone = totals[place - 1]
-        holds = self.matches(total - gone)
+        gone = bisect_left(buckets, first) if buckets[0] < first else 0
+        holds = self.matches(total - totals[gone])
         true_when_many, strict, threshold = self.crossing
         if holds is not true_when_many:
             return holds, None  # a count only falls by itself
-        place = bisect_right(totals, total - threshold) if strict else bisect_left(totals, total - threshold)
-        return holds, ((buckets[place] + 1) * self.step + self.far if place < len(buckets) else None)
+        still = total - threshold  # as many may have left and it holds all the same
+        place = bisect_right(totals, still, 1) if strict else bisect_left(totals, still, 1)
+        return holds, ((buckets[place - 1] + 1) * self.step + self.far if place < len(totals) else None)
 
     def _of_key(self, state: Any, now: Instant) -> int:
         if self.far is None:
-            return tally_total(state)
+            return int(state or 0)
         counted = tally_at(state, (now - self.far) // self.step - 1)
         return counted if self.near is None else counted - tally_at(state, (now - self.near) // self.step - 1)
 
