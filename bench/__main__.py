@@ -3,9 +3,9 @@
 import json
 import sys
 
-from bench import pipeline
+from bench import conditions, pipeline
 
-FIGURES = {"pipeline": pipeline.run}
+FIGURES = {"pipeline": pipeline.run, "conditions": conditions.run}
 
 
 def main(names: list[str]) -> int:

@@ -19,9 +19,15 @@ def span(text: str) -> int:
 
 
 class Recount:
-    """One account's whole history at one instant. `history` may hold later events: they have not happened yet."""
+    """One account's whole history at one instant. `history` may hold later events: they have not happened yet.
 
-    def __init__(self, history: list[Any], created_at: int, now: int) -> None:
+    `signals` are conditions by key, of signals that are open while their condition holds and at no other time.
+    """
+
+    def __init__(
+        self, history: list[Any], created_at: int, now: int, signals: dict[str, Any] | None = None
+    ) -> None:
+        self.signals = signals or {}
         self.past = sorted(
             (event for event in history if event.time <= now), key=lambda e: (e.time, e.source, e.id)
         )
@@ -36,7 +42,9 @@ class Recount:
             return any(self.holds(each) for each in condition["any"])
         if "not" in condition:
             return not self.holds(condition["not"])
-        word = next(name for name in ATOMS if name in condition)
+        word = word_of(condition)
+        if word in NUMBERS:
+            return self.number(NUMBERS[word](self, condition), condition)
         return bool(ATOMS[word](self, condition))
 
     # ── which events count ──────────────────────────────────────────────────────────────────────────────────────
@@ -74,29 +82,29 @@ class Recount:
 
     # ── atoms ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def count(self, condition: dict[str, Any]) -> bool:
+    def count(self, condition: dict[str, Any]) -> int:
         """How many; with `same`, the largest number sharing one value."""
         found = self.in_window(self.events(condition["count"], condition), condition)
         if "same" not in condition:
-            return self.number(len(found), condition)
+            return len(found)
         values = [field(event.data, condition["same"]) for event in found]
         values = [value for value in values if value is not ABSENT]
-        return self.number(max((sum(same(v, w) for w in values) for v in values), default=0), condition)
+        return max((sum(same(v, w) for w in values) for v in values), default=0)
 
-    def amount(self, condition: dict[str, Any]) -> bool:
+    def amount(self, condition: dict[str, Any]) -> Any:
         """Sums and the like, in fractions: exact."""
         word = next(name for name in ("sum", "average", "min", "max") if name in condition)
         found = self.in_window(self.events(condition[word], condition), condition)
         values = [field(event.data, condition["of"]) for event in found]
         numbers = [Fraction(str(value)) for value in values if is_number(value)]
         if word == "sum":
-            return self.number(sum(numbers, Fraction(0)), condition)
+            return sum(numbers, Fraction(0))
         if not numbers:
-            return self.number(ABSENT, condition)
+            return ABSENT
         average = sum(numbers, Fraction(0)) / len(numbers)
-        return self.number({"average": average, "min": min(numbers), "max": max(numbers)}[word], condition)
+        return {"average": average, "min": min(numbers), "max": max(numbers)}[word]
 
-    def distinct(self, condition: dict[str, Any]) -> bool:
+    def distinct(self, condition: dict[str, Any]) -> int:
         """How many different values."""
         found = self.in_window(self.events(condition["distinct"], condition), condition)
         of = condition["of"]
@@ -106,15 +114,15 @@ class Recount:
             value = own[of] if of in own else field(event.data, of)
             if value is not ABSENT and not any(same(value, known) for known in values):
                 values.append(value)
-        return self.number(len(values), condition)
+        return len(values)
 
-    def change(self, condition: dict[str, Any]) -> bool:
-        """The last block against the median of the whole blocks before it."""
+    def change(self, condition: dict[str, Any]) -> Any:
+        """The last block against the median of the whole blocks before it; absent where there is too little past."""
         block, against = span(condition["in"]), span(condition["against"])
         longest = block + against
         times = [event.time for event in self.events(condition["change"], condition)]
         if not times:
-            return False
+            return ABSENT
 
         def total(back: int) -> int:
             far, near = (back + 1) * block, back * block
@@ -126,7 +134,7 @@ class Recount:
         first = min(times) // step * step
         blocks = [b for b in range(1, against // block + 1) if self.now - (b + 1) * block >= first]
         if len(blocks) < 2:
-            return False
+            return ABSENT
         ordered = sorted(total(back) for back in blocks)
         middle = len(ordered) // 2
         usual = (
@@ -135,8 +143,8 @@ class Recount:
             else Fraction(ordered[middle - 1] + ordered[middle], 2)
         )
         if usual == 0 or usual < condition.get("min", 10):
-            return False
-        return self.number(float((total(0) - usual) / usual), condition)
+            return ABSENT
+        return float((total(0) - usual) / usual)
 
     def regular(self, condition: dict[str, Any]) -> bool:
         """Enough in enough of the last blocks."""
@@ -169,16 +177,20 @@ class Recount:
         return bool(found) and found[-1] in self.events(condition["latest"], condition)
 
     def absent(self, condition: dict[str, Any]) -> bool:
-        """None for so long; a new holder of the role counts from when they took it or were first seen."""
+        """None for so long; a role that nobody holds has nobody to be silent."""
+        silence = self.silence(condition)
+        return silence is not None and silence >= span(condition["for"])
+
+    def silence(self, condition: dict[str, Any]) -> int | None:
+        """For how long; a new holder of the role counts from when they took it or were first seen."""
         times = [event.time for event in self.events(condition["absent"], condition)]
-        if "by" in condition:
-            people = self.holders(condition["by"])
-            times += [
-                max(since, min(e.time for e in self.past if e.contact == name))
-                for name, since in people.items()
-            ]
-            return bool(people) and self.now - max(times) >= span(condition["for"])
-        return self.now - max(times, default=self.created_at) >= span(condition["for"])
+        if "by" not in condition:
+            return self.now - max(times, default=self.created_at)
+        people = self.holders(condition["by"])
+        times += [
+            max(since, min(e.time for e in self.past if e.contact == name)) for name, since in people.items()
+        ]
+        return self.now - max(times) if people else None
 
     def missed(self, condition: dict[str, Any]) -> bool:
         """An `after` that nothing followed, long enough ago."""
@@ -265,6 +277,10 @@ class Recount:
         times = [e.time for e in self.past if e.type == kind and e.data["milestone"] == name]
         return min(times, default=None)
 
+    def signal(self, condition: dict[str, Any]) -> bool:
+        """The signal is open now."""
+        return self.holds(self.signals[condition["signal"]])
+
     def role(self, condition: dict[str, Any]) -> bool:
         """Vacant: nobody holds it, and someone did or the account is older than 14 days."""
         held = bool(self.holders(condition["role"]))
@@ -293,13 +309,21 @@ class Recount:
         return compare(number, {k: v for k, v in condition.items() if k in NUMERIC})
 
 
-ATOMS: dict[str, Any] = {
-    "attribute": Recount.attribute,
+NUMBERS: dict[str, Any] = {
     "count": Recount.count,
     "sum": Recount.amount,
     "average": Recount.amount,
     "distinct": Recount.distinct,
     "change": Recount.change,
+    "min": Recount.amount,  # after `change`, which has a `min` of its own
+    "max": Recount.amount,
+}
+"""Atoms that compare a number, and how it is counted."""
+
+ATOMS: dict[str, Any] = {
+    **NUMBERS,
+    "attribute": Recount.attribute,
+    "signal": Recount.signal,
     "regular": Recount.regular,
     "sequence": Recount.sequence,
     "latest": Recount.latest,
@@ -308,11 +332,14 @@ ATOMS: dict[str, Any] = {
     "reached": Recount.reached,
     "not_reached": Recount.not_reached,
     "role": Recount.role,
-    "min": Recount.amount,
-    "max": Recount.amount,
 }
 NUMERIC = ("is", "is_not", "gt", "gte", "lt", "lte")
 COMPARISONS = ("is", "is_not", "in", "not_in", "gt", "gte", "lt", "lte", "exists", "contains", "starts_with")
+
+
+def word_of(condition: dict[str, Any]) -> str:
+    """The word that names the atom."""
+    return next(name for name in ATOMS if name in condition)
 
 
 def roles_of(event: Any) -> list[str]:
