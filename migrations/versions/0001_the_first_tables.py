@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("stage", sa.Text(), nullable=True),
         sa.Column("owner", sa.Text(), nullable=True),
+        sa.Column("band", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
     )
     with op.batch_alter_table("accounts", schema=None) as batch_op:
@@ -31,6 +32,8 @@ def upgrade() -> None:
             "ix_accounts_due_at", ["due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL")
         )
         batch_op.create_index("ix_accounts_owner", ["owner"], unique=False)
+        batch_op.create_index("ix_accounts_stage", ["stage"], unique=False)
+        batch_op.create_index("ix_accounts_band", ["band"], unique=False)
 
     op.create_table(
         "answers",
@@ -168,6 +171,23 @@ def upgrade() -> None:
         sa.Column("next_offset", sa.BigInteger(), nullable=False),
         sa.Column("at", InstantType(), nullable=False),
         sa.PrimaryKeyConstraint("partition", "first_offset", name=op.f("pk_gaps")),
+    )
+    op.create_table(
+        "health_ledger",
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", InstantType(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("points", sa.Integer(), nullable=False),
+        sa.Column("score_before", sa.Integer(), nullable=True),
+        sa.Column("score_after", sa.Integer(), nullable=True),
+        sa.Column("band_before", sa.Text(), nullable=True),
+        sa.Column("band_after", sa.Text(), nullable=True),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("value", JsonType(), nullable=True),
+        sa.Column("cause", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("account", "number", name=op.f("pk_health_ledger")),
     )
     op.create_table(
         "imports",

@@ -34,6 +34,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "segments": Segment,
     "milestones": Milestone,
     "stages": Stages,
+    "health": HealthRules,
     "plays": Play,
     "content": Content,
     "blocks": Block,
@@ -42,7 +43,7 @@ MODELS: dict[str, type[BaseModel]] = {
 }
 """Every kind of definition and the model that checks its body."""
 
-SINGLE = ("stages", "policies")
+SINGLE = ("stages", "health", "policies")
 """Kinds of which there is one document, under its own name."""
 
 
@@ -161,7 +162,7 @@ def _bodies(folder: Path, faults: list[Fault]) -> Iterator[tuple[str, Any, str]]
         for path in sorted((folder / kind).glob("*.y*ml")):
             for body in _documents(path, kind, faults):
                 yield kind, body, str(path.relative_to(folder))
-    for kind in ("milestones", "stages", "policies"):
+    for kind in ("milestones", "stages", "health", "policies"):
         path = folder / f"{kind}.yaml"
         if path.is_file():
             documents = _documents(path, kind, faults, whole=kind in SINGLE)
@@ -206,13 +207,14 @@ def build(
         return [draft.model for draft in drafts if draft.kind == kind]
 
     stages = of("stages")
-    documents = of("policies")
+    documents, health = of("policies"), of("health")
     try:
         return Playbook(
             signals=of("signals"),
             segments=of("segments"),
             milestones=of("milestones"),
             stages=stages[0].stages if stages else (),
+            health=health[0] if health else None,
             plays=[_compiled(draft) for draft in drafts if draft.kind == "plays"],
             retired=[_compiled(draft) for draft in retired if draft.kind == "plays"],
             contents=of("content"),
@@ -224,8 +226,14 @@ def build(
             fresh={draft.key for draft in drafts if draft.fresh and draft.kind == "plays"},
         )
     except CircularDefinitions as error:
-        on_it = [token.partition(":") for token in error.tokens]
-        raise Refused([Fault(f"{kind}s", key, str(error)) for kind, _, key in on_it]) from error
+        raise Refused([Fault(*_named(token), str(error)) for token in error.tokens]) from error
+
+
+def _named(token: str) -> tuple[str, str]:
+    """Kind and key of the definition that makes a token: `signal:x`, `segment:y`, `milestone:z`, `stage`, `health`."""
+    kind, _, key = token.partition(":")
+    single = {"stage": "stages", "health": "health"}.get(kind)
+    return (single, single) if single is not None else (f"{kind}s", key)
 
 
 def _compiled(draft: Draft) -> CompiledPlay:

@@ -11,7 +11,8 @@ from plays.content import Block, Content, variant
 from plays.play import CompiledPlay
 from signals.conditions import Moment, Node, compile_condition
 from signals.conditions.node import Keeper
-from signals.definitions import Milestone, Segment, Signal, Stage
+from signals.definitions import HealthRules, Milestone, Segment, Signal, Stage
+from signals.freshness import Feeds, Promise, Promises
 from signals.instant import Instant
 from signals.profile import Profile, open_holds
 from signals.tone import Tone
@@ -37,6 +38,7 @@ class Playbook:
         contents: Iterable[Content] = (),
         blocks: Iterable[Block] = (),
         policies: Policies | None = None,
+        health: HealthRules | None = None,
         zone: str = "UTC",
         stamp: int = 0,
         current: bool = False,
@@ -84,6 +86,8 @@ class Playbook:
         tone = self.policies.tone
         if tone.warm or tone.brief_under_words:
             nodes.append(Keeper(Tone(tone.warm, tone.brief_under_words).named()))
+            promises=self.promises,
+            health=health,
         return nodes + list(self._block_conditions.values())
 
     def version(self, play: str, version: int) -> CompiledPlay:

@@ -19,6 +19,7 @@ from journeys.walking import advance
 from signals.event import Event
 from signals.fold import after, remember
 from signals.instant import Instant
+from signals.ledger import Entry
 from signals.measures import Measure
 from signals.profile import Profile
 from signals.tone import heard
@@ -40,6 +41,7 @@ class Reaction(msgspec.Struct):
     journeys: dict[str, Journey] = {}
     dead_journeys: list[str] = []
     close_tasks: list[str] = []
+    ledger: list[Entry] = []
 
     @property
     def emits(self) -> bool:
@@ -103,6 +105,8 @@ def react(
     for _ in range(SETTLING_ROUNDS):
         state.profile = profile
         sight = watch(profile, playbook.watched, now, touched, silent, too_old)
+        if sight.ledger:
+            reaction.ledger += playbook.watched.explained(sight.ledger, event, touched)
         quiet = not (sight.edges or state.journeys or also)
         if run is None and quiet and (event is None or not playbook.triggered_by_event(event.type)):
             return reaction  # what happens most: something is known more, and nothing follows
@@ -145,6 +149,7 @@ def refill(state: AccountState, history: Iterable[Event], playbook: Playbook, no
     profile.segments = {key: since for key, since in profile.segments.items() if key in watched}
     tags = (key for key in profile.segments if playbook.segments[key].tag)
     profile.tags = sorted({*tags, *profile.given_tags})
+    profile.health = profile.health if playbook.watched.health is not None else None
     profile.look_at = now
     brought = msgspec.structs.replace(state, profile=profile, stamp=playbook.stamp, now=state.now or now)
     return react(

@@ -1,5 +1,6 @@
 """One transaction's work: accounts loaded, reactions gathered, everything saved set by set."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 import sqlalchemy as sa
@@ -9,14 +10,16 @@ from channels.message import Message, Reason, Status
 from channels.task import Task, TaskStatus
 from journeys.desk import Desk
 from journeys.engine import TaskOrder
+from journeys.impact import Counts, impact
 from journeys.journey import Decision, Journey, decide
 from journeys.playbook import Playbook
 from journeys.react import Reaction, Settled, Stimulus, live_through, react, refill, unfilled
 from journeys.state import AccountState, new_state
-from journeys.store import accounts, bulk, consent, outcomes, sending
+from journeys.store import accounts, bulk, consent, outcomes, scores, sending
 from journeys.store.tables import events as events_table
 from signals.event import Event
 from signals.instant import Instant
+from signals.ledger import Entry
 from signals.profile import Profile, address
 
 Wording = Callable[[TaskOrder, Profile], tuple[str, str]]
@@ -42,7 +45,9 @@ class Work:
         self._journeys: dict[str, Journey] = {}
         self._dead: list[str] = []
         self._close_tasks: list[str] = []
+        self._ledger: list[Entry] = []
         self._receipted: list[Message] = []
+        self.made: Counts = Counter()
         self.now: Instant = 0
 
     def catch_up(self, now: Instant) -> None:
@@ -54,9 +59,10 @@ class Work:
         histories = outcomes.histories(self.connection, hungry)
         sending.wake_held(self.connection, "play_paused", now, accounts=stale)
         for account in stale:
-            self._gather(
-                account, refill(self.states[account], histories.get(account, ()), self.playbook, now)
-            )
+            state = self.states[account]
+            reaction = refill(state, histories.get(account, ()), self.playbook, now)
+            self.made += impact(state, reaction)
+            self._gather(account, reaction)
         self.now = max(self.now, now)
 
     def feel(
@@ -105,6 +111,7 @@ class Work:
         self._journeys.update(reaction.journeys)
         self._dead += reaction.dead_journeys
         self._close_tasks += reaction.close_tasks
+        self._ledger += reaction.ledger
 
     def decide(self, made: Iterable[Decision]) -> None:
         """Decisions of others to be written with this work."""
@@ -128,6 +135,7 @@ class Work:
         outcomes.save_journeys(connection, self._journeys.values())
         self._save_tasks()
         outcomes.save_decisions(connection, self._decisions)
+        scores.save(connection, self._ledger)
 
     def _take_receipts(self) -> None:
         """What a provider says of a message settles it: delivered, bounced; one in doubt frees its journey (semantics §7)."""

@@ -5,11 +5,15 @@ evaluates only those that read what it touched, and time passing only profiles w
 """
 
 from bisect import insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from signals.conditions import Node
-from signals.definitions import Milestone, Segment, Signal, Stage
-from signals.instant import Instant
+from signals.conditions.scores import memory
+from signals.definitions import HealthRules, Milestone, Segment, Signal, Stage
+from signals.event import Event
+from signals.health import HealthWatch
+from signals.instant import Duration, Instant
+from signals.ledger import Entry
 from signals.measures import Measure, shared, type_matches
 from signals.profile import Profile
 from signals.watches import (
@@ -54,6 +58,7 @@ class Watched:
         stages: Sequence[Stage] = (),
         dates: Iterable[Signal] = (),
         also: Iterable[Node] = (),
+        health: HealthRules | None = None,
     ) -> None:
         watches: list[Watch] = [
             *map(SignalWatch, signals),
@@ -63,6 +68,9 @@ class Watched:
         watches += map(MilestoneWatch, milestones)
         watches += [StageWatch(stages)] if stages else []
         nodes = [*(node for watch in watches for node in watch.nodes), *also]
+        self.health = None if health is None else HealthWatch(health, _memory(nodes))
+        watches += [self.health] if self.health is not None else []
+        nodes += self.health.nodes if self.health is not None else []
         self.measures: dict[int, Measure] = shared(measure for node in nodes for measure in node.measures())
         self.watches = _ordered(watches, self.measures)
         self._readers: dict[str, list[int]] = {}
@@ -88,6 +96,12 @@ class Watched:
             if len(self._places) < PLACES_KEPT:
                 self._places[touched] = found
         return found
+
+    def explained(
+        self, told: list[Entry], event: Event | None, touched: Collection[str] | None
+    ) -> list[Entry]:
+        """What the ledger tells, with the event that caused it where one did; `touched` is what that changed."""
+        return told if event is None or self.health is None else self.health.caused(told, event, touched)
 
     def readers(self, touched: Iterable[str]) -> Iterator[int]:
         """Places of the definitions that read any of what was touched."""
@@ -130,6 +144,11 @@ def watch(
             sight.touched.clear()
     profile.look_at = earliest
     return sight
+
+
+def _memory(nodes: Iterable[Node]) -> Duration:
+    """How far back any of these conditions looks at the health score."""
+    return memory(token for node in nodes for token in node.reads())
 
 
 def _count_own(sight: Sight, watched: Watched) -> None:

@@ -12,6 +12,7 @@ from signals.definitions import SEVERITIES, Milestone, Segment, Signal, Stage
 from signals.event import Event
 from signals.instant import Duration, Instant, iso
 from signals.operators import as_instant
+from signals.ledger import Entry
 from signals.profile import Profile, SignalState
 
 OWN_SOURCE = "journeys"
@@ -63,6 +64,7 @@ class Sight:
 
     def tell(self, edge: Edge, event_type: str | None = None, data: dict[str, Any] | None = None) -> None:
         """Note the edge; where it is not silent, also the event that tells of it."""
+        self.ledger: list[Entry] = []
         self.edges.append(edge)
         if event_type is None or edge.silent:
             return

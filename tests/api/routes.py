@@ -8,6 +8,7 @@ READS = (
     "/v1/accounts/{account}",
     "/v1/accounts/{account}/timeline",
     "/v1/accounts/{account}/explain",
+    "/v1/accounts/{account}/health",
     "/v1/journeys",
     "/v1/journeys/{journey}",
     "/v1/messages",

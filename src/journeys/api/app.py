@@ -9,7 +9,18 @@ from fastapi import Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
 
 from journeys import console
-from journeys.api import definitions, events, folders, health, problems, public, reads, writes
+from journeys.api import (
+    definitions,
+    events,
+    folders,
+    health,
+    problems,
+    public,
+    reads,
+    scores,
+    segment,
+    writes,
+)
 from journeys.api.access import guard_of
 from journeys.api.body import READ_SECONDS, BodyGuard
 from journeys.api.document import document
@@ -50,6 +61,7 @@ def create_app(
     assert parts.settings.secret is not None
     app.include_router(public.router(parts.database, parts.service, parts.settings.secret, parts.now))
     app.include_router(health.router(parts.database, _checks(parts, engine, where), parts.now))
+    app.include_router(scores.router(parts.database, parts.playbooks, guard, parts.now))
     app.include_router(folders.router(parts.library, parts.activate, guard, parts.now))
     app.include_router(definitions.router(parts.library, parts.playbooks, parts.service, guard, parts.now))
     inside = [] if open_console else [Depends(_session(parts))]

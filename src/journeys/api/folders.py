@@ -12,7 +12,16 @@ from journeys.store.library import Library
 from signals.instant import Instant
 
 Kind = Literal[
-    "signals", "segments", "milestones", "stages", "plays", "content", "blocks", "mappings", "policies"
+    "signals",
+    "segments",
+    "milestones",
+    "stages",
+    "health",
+    "plays",
+    "content",
+    "blocks",
+    "mappings",
+    "policies",
 ]
 
 

@@ -40,13 +40,28 @@ class OpenSignal(BaseModel):
     evidence: list[dict[str, Any]]
 
 
-class Health(BaseModel):
-    """The health score with its reasons."""
+Band = Literal["red", "amber", "green"]
 
-    score: float
-    band: Literal["red", "amber", "green"]
-    trend: float | None
-    reasons: list[dict[str, Any]]
+
+class Reason(BaseModel):
+    """What pulls a health score down: a measure with the points it costs, or a flag that caps the band."""
+
+    key: str
+    kind: Literal["measure", "flag"]
+    points: int
+    value: float | None = Field(
+        description="The number the measure saw; null for a flag and where it is missing."
+    )
+
+
+class Health(BaseModel):
+    """The health score with the top three of what pulls it down."""
+
+    score: int
+    band: Band
+    trend: int | None = Field(description="The change against 14 days ago, null while that is not known.")
+    reasons: list[Reason]
+    version: int | str = Field(description="The version of the definition that scored it.")
 
 
 class AccountResource(BaseModel):
@@ -60,7 +75,7 @@ class AccountResource(BaseModel):
     segments: list[str]
     tags: list[str]
     milestones: dict[str, str]
-    health: Health | None = Field(description="Null until a health definition scores the account.")
+    health: Health | None = Field(description="Null where no health definition scores it.")
     open_signals: list[OpenSignal]
     last_event_at: str | None
 
@@ -69,7 +84,7 @@ class TimelineRow(BaseModel):
     """One thing on an account's time line; `refs` names what it is about, by kind of resource."""
 
     at: str
-    kind: Literal["event", "signal", "segment", "journey", "message", "task", "decision"]
+    kind: Literal["event", "signal", "segment", "health", "journey", "message", "task", "decision"]
     title: str
     detail: str | None
     status: str | None

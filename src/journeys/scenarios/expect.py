@@ -10,6 +10,7 @@ from journeys.scenarios.story import Expect
 from journeys.state import AccountState
 from journeys.store.accounts import load
 from journeys.store.outcomes import message_of, task_of
+from journeys.store.reads.scores import health_json
 from journeys.store.tables import accounts, dead_letters, decisions, journeys, messages, tasks
 from signals.attributes import plain_account
 from signals.instant import iso, iso_or_none
@@ -120,6 +121,7 @@ def _states(seen: _Seen, expect: Expect) -> Iterator[_Finding]:
         state = seen.state(account)
         if (state.profile.stage if state else None) != stage:
             yield f"stage of {account}", stage, state.profile.stage if state else None, account
+    yield from _health(seen, expect)
     yield from _conditions(seen, expect)
     for account, attributes in expect.attributes.items():
         state = seen.state(account)
@@ -127,6 +129,15 @@ def _states(seen: _Seen, expect: Expect) -> Iterator[_Finding]:
         for name, value in attributes.items():
             if not _like(value, known.get(name)):
                 yield f"attribute {name} of {account}", value, known.get(name), account
+
+
+def _health(seen: _Seen, expect: Expect) -> Iterator[_Finding]:
+    """The field `health` of an account on what is given of it; null where nothing scores it."""
+    for account, wanted in expect.health.items():
+        state = seen.state(account)
+        health = None if state is None else health_json(state.profile.health, seen.now)
+        if not _like(wanted, health):
+            yield f"health of {account}", wanted, health, account
 
 
 def _open(state: AccountState) -> list[str]:

@@ -68,6 +68,7 @@ class Expect(Strict):
     fired: dict[str, dict[str, int]] = {}
     segments: dict[str, list[str]] = {}
     stage: dict[str, str | None] = {}
+    health: dict[str, dict[str, Any] | None] = {}
     holds: list[dict[str, Any]] = []
     messages: list[dict[str, Any]] | None = None
     message_count: dict[str, int] = {}

@@ -10,7 +10,7 @@ from channels.address import BadAddress, lookup_key
 from journeys.state import AccountState, pack, unpack
 from journeys.store import bulk
 from journeys.store.database import on_commit
-from journeys.store.tables import accounts, contacts, memberships, open_signals
+from journeys.store.tables import accounts, contacts, memberships, open_signals, tags
 from signals.attributes import owner
 from signals.instant import Instant
 from signals.profile import Contact, Profile, address, is_open
@@ -118,6 +118,7 @@ def save(connection: sa.Connection, before: Mapping[str, Loaded], after: Mapping
     old = {account: loaded.state.profile for account, loaded in before.items()}
     _save_segments(connection, old, after)
     _save_signals(connection, old, after)
+    _save_tags(connection, old, after)
     _save_contacts(connection, old, after)
 
 
@@ -148,6 +149,7 @@ def _row(state: AccountState, version: int) -> dict[str, Any]:
         "name": name if isinstance(name, str) else None,
         "stage": profile.stage,
         "owner": _indexed(owner(profile)),
+        "band": None if profile.health is None else profile.health.band,
     }
 
 
@@ -195,8 +197,25 @@ def _save_signals(
                 opened.append({**row, "evidence": signal.evidence})
             elif key in known and known[key].open:
                 cleared.append((account, key))
+        gone = known.keys() - state.profile.signals.keys()  # with their definitions
+        cleared += [(account, key) for key in gone if known[key].open]
     bulk.delete_pairs(connection, open_signals, ("account", "signal"), cleared)
     bulk.upsert(connection, open_signals, opened)
+
+
+def _save_tags(
+    connection: sa.Connection, old: Mapping[str, Profile], after: Mapping[str, AccountState]
+) -> None:
+    given: list[dict[str, Any]] = []
+    taken: list[tuple[str, str]] = []
+    for account, state in after.items():
+        known = old[account].tags if account in old else []
+        now = state.profile.tags
+        if now is not known:
+            given += [{"account": account, "tag": _indexed(tag)} for tag in now if tag not in known]
+            taken += [(account, tag[:LONGEST_INDEXED]) for tag in known if tag not in now]
+    bulk.delete_pairs(connection, tags, ("account", "tag"), taken)
+    bulk.insert_new(connection, tags, given)
 
 
 def _save_contacts(

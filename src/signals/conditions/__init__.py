@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, TypeAdapter
 
-from signals.conditions import build, states
+from signals.conditions import build, scores, states
+from signals.conditions.doubt import doubting
 from signals.conditions.grammar import ATOMS, Condition
 from signals.conditions.node import Anything, Everything, Moment, Negation, Node, Verdict
 from signals.conditions.states import ConditionRefused
@@ -20,6 +21,7 @@ _BUILDERS: dict[str, Callable[[dict[str, Any], Any], Node]] = {
     "signal": states.SignalNode,
     "role": states.RoleNode,
     "segment": lambda source, atom: states.MemberNode(
+    "health": scores.health_node,
         source, f"segment:{atom.segment}", lambda profile: atom.segment in profile.segments
     ),
     "stage": lambda source, atom: states.MemberNode(
@@ -44,7 +46,7 @@ _BUILDERS: dict[str, Callable[[dict[str, Any], Any], Node]] = {
     "any": lambda source, atom: Anything(source, [*map(_node, source["any"], atom.any)]),
     "not": lambda source, atom: Negation(source, _node(source["not"], atom.not_)),
 }
-_WORDS = {model: word for word, model in ATOMS.items()}
+_WORDS = {kind: word for word, model in ATOMS.items() for kind in (model, *model.__subclasses__())}
 
 
 def parse_condition(data: Any) -> BaseModel:

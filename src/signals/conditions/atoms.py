@@ -1,11 +1,12 @@
 """The atoms of conditions as a marketer writes them, checked by Pydantic (semantics §3)."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from signals.instant import DurationField
 from signals.operators import Comparison, NumericComparison
+from signals.score import Band
 
 Strict = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
 Word = Annotated[str, Field(strict=True, min_length=1, max_length=255)]
@@ -238,3 +239,41 @@ class RoleAtom(BaseModel):
 
     role: Word
     vacant: Annotated[bool, Field(strict=True)]
+
+
+class HealthAtom(BaseModel):
+    """What the three atoms on the health score share; which one it is, the word says."""
+
+
+class HealthScoreAtom(NumericComparison, HealthAtom):
+    """`{health: score, lt: 50}`."""
+
+    health: Literal["score"]
+
+
+class HealthChangeAtom(NumericComparison, HealthAtom):
+    """`{health: change, in: 14d, lte: -15}`: the score now less the score that long ago."""
+
+    health: Literal["change"]
+    in_: Annotated[DurationField, Field(alias="in", gt=0)]
+
+
+class HealthBandAtom(HealthAtom):
+    """`{health: band, is: red}`, `{health: band, in: [red, amber]}`."""
+
+    model_config = Strict
+
+    health: Literal["band"]
+    is_: Band | None = Field(default=None, alias="is")
+    is_not: Band | None = None
+    in_: Annotated[list[Band], Field(min_length=1)] | None = Field(default=None, alias="in")
+    not_in: Annotated[list[Band], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _asks(self) -> "HealthBandAtom":
+        if not self.model_fields_set - {"health"}:
+            raise ValueError("say which band: one of is, is_not, in, not_in")
+        return self
+
+
+AnyHealthAtom = Annotated[HealthScoreAtom | HealthChangeAtom | HealthBandAtom, Field(discriminator="health")]

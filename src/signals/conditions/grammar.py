@@ -6,11 +6,13 @@ from pydantic import BaseModel, Discriminator, Field, Tag
 
 from signals.conditions.atoms import (
     AbsentAtom,
+    AnyHealthAtom,
     AttributeAtom,
     AverageAtom,
     ChangeAtom,
     CountAtom,
     DistinctAtom,
+    HealthAtom,
     LatestAtom,
     MaxAtom,
     MinAtom,
@@ -76,6 +78,7 @@ ATOMS: dict[str, type[BaseModel]] = {
     "stage": StageAtom,
     "tag": TagAtom,
     "signal": SignalAtom,
+    "health": HealthAtom,
     "all": AllAtom,
     "any": AnyAtom,
     "not": NotAtom,
@@ -86,7 +89,7 @@ ATOMS: dict[str, type[BaseModel]] = {
 
 def _which(value: Any) -> str | None:
     if isinstance(value, BaseModel):
-        return next((word for word, model in ATOMS.items() if type(value) is model), None)
+        return next((word for word, model in ATOMS.items() if isinstance(value, model)), None)
     if isinstance(value, dict):
         return next((word for word in ATOMS if word in value), None)
     return None
@@ -113,6 +116,7 @@ Condition = Annotated[
     | Annotated[TagAtom, Tag("tag")]
     | Annotated[SignalAtom, Tag("signal")]
     | Annotated[RoleAtom, Tag("role")]
+    | Annotated[AnyHealthAtom, Tag("health")]
     | Annotated[AllAtom, Tag("all")]
     | Annotated[AnyAtom, Tag("any")]
     | Annotated[NotAtom, Tag("not")],

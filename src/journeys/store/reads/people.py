@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from journeys.state import AccountState, unpack
 from journeys.store.accounts import load
 from journeys.store.reads.page import DEFAULT_LIMIT, Listing, Page, fetch
+from journeys.store.reads.scores import health_json
 from journeys.store.tables import accounts as table
-from journeys.store.tables import contacts, memberships, open_signals
+from journeys.store.tables import contacts, memberships, open_signals, tags
 from signals.attributes import plain_account, plain_contact
 from signals.instant import Instant, iso, iso_or_none
 from signals.profile import Contact, Profile, is_open
@@ -33,28 +34,24 @@ def accounts(
 ) -> Page:
     """Accounts by id, narrowed by what they are in, have open, belong to, or are called (`q`: id, name, people).
 
-    Tags lie inside the packed profile: filtering by one reads on until the page is full. No account has a health
-    band yet, so asking for one finds nothing. Raises BadCursor.
+    Every filter is asked of an index but `q`, which reads on in order of ids until the page is full. Raises BadCursor.
     """
     query = sa.select(table.c.state)
-    for column, value in ((table.c.stage, stage), (table.c.owner, owner)):
+    for column, value in ((table.c.stage, stage), (table.c.owner, owner), (table.c.band, band)):
         query = query if value is None else query.where(column == value)
     if segment is not None:
         query = query.where(_has(memberships, memberships.c.segment == segment))
     if signal is not None:
         query = query.where(_has(open_signals, open_signals.c.signal == signal))
+    if tag is not None:
+        query = query.where(_has(tags, tags.c.tag == tag))
     if q is not None and q.strip():
         query = query.where(_called(q.strip()))
-    if band is not None:
-        query = query.where(sa.false())
-
-    def tagged(row: sa.Row[Any]) -> bool:
-        return tag in unpack(row.state).profile.tags
 
     def shape(rows: Sequence[sa.Row[Any]]) -> list[dict[str, Any]]:
         return [account_json(unpack(row.state), now) for row in rows]
 
-    return fetch(connection, query, _BY_ID, shape, limit, cursor, None if tag is None else tagged)
+    return fetch(connection, query, _BY_ID, shape, limit, cursor)
 
 
 def account(connection: sa.Connection, account_id: str, now: Instant) -> dict[str, Any] | None:
@@ -64,7 +61,7 @@ def account(connection: sa.Connection, account_id: str, now: Instant) -> dict[st
 
 
 def account_json(state: AccountState, now: Instant) -> dict[str, Any]:
-    """The resource `account`. `health` is null until a health definition scores it."""
+    """The resource `account`. `health` is null where no health definition scores it."""
     profile = state.profile
     attributes = plain_account(profile, now)
     name = attributes.get("name")
@@ -77,7 +74,7 @@ def account_json(state: AccountState, now: Instant) -> dict[str, Any]:
         "segments": sorted(profile.segments),
         "tags": list(profile.tags),
         "milestones": {key: iso(at) for key, at in sorted(profile.milestones.items())},
-        "health": None,
+        "health": health_json(profile.health, now),
         "open_signals": signals_json(profile),
         "last_event_at": iso_or_none(profile.last_event_at or None),
     }

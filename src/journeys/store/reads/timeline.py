@@ -11,12 +11,13 @@ import sqlalchemy as sa
 
 from journeys.store.reads.everyday import Everyday, everyday, is_everyday
 from journeys.store.reads.page import DEFAULT_LIMIT, MAX_LIMIT, Page, seal, unseal
+from journeys.store.reads.scores import entry_json
 from journeys.store.reads.sentences import evidence_line, sentence, words
 from journeys.store.reads.why import decision_json
-from journeys.store.tables import contacts, decisions, events, journeys, messages, tasks
+from journeys.store.tables import contacts, decisions, events, health_ledger, journeys, messages, tasks
 from signals.instant import LATEST, Instant, iso
 
-KINDS = ("event", "signal", "segment", "journey", "message", "task", "decision")
+KINDS = ("event", "signal", "segment", "health", "journey", "message", "task", "decision")
 """What a row of the time line can be."""
 
 Row = dict[str, Any]
@@ -234,31 +235,46 @@ _CAME_TRUE = ("started", "sent", "created")
 """Decisions that the journey, message or task they made tells already."""
 
 
+def _tell_band(row: Any, look: Look) -> Row:
+    """The entry that turned the band stands for all of its instant."""
+    score = "" if row.score_after is None else f" at {row.score_after}"
+    title = (
+        "Health is not scored any more" if row.band_after is None else f"Health is {row.band_after}{score}"
+    )
+    return _row(row.at, "health", title, entry_json(row)["sentence"], row.band_after, entry=str(row.number))
+
+
+def _turned(_wanted: set[str]) -> sa.ColumnElement[bool]:
+    return health_ledger.c.band_before.is_distinct_from(health_ledger.c.band_after)
+
+
 def _any(_wanted: set[str]) -> sa.ColumnElement[bool]:
     return sa.true()
 
 
 _SENT_OR_DUE = sa.func.coalesce(messages.c.sent_at, messages.c.due_at, type_=messages.c.due_at.type)
 _EVENT_ID = events.c.source + sa.literal(" ") + events.c.id
+_ENTRY_ID = sa.cast(health_ledger.c.number, sa.Text)
 _EVERYDAY = 2
 _SOURCES = (
     Source(frozenset({"event"}), 1, events, events.c.time, _EVENT_ID, _theirs, _tell_event),
-    Source(frozenset({"signal", "segment"}), 3, events, events.c.time, _EVENT_ID, _ours, _tell_ours),
-    Source(frozenset({"journey"}), 4, journeys, journeys.c.started_at, journeys.c.id, _any, _tell_started),
+    Source(frozenset({"health"}), 3, health_ledger, health_ledger.c.at, _ENTRY_ID, _turned, _tell_band),
+    Source(frozenset({"signal", "segment"}), 4, events, events.c.time, _EVENT_ID, _ours, _tell_ours),
+    Source(frozenset({"journey"}), 5, journeys, journeys.c.started_at, journeys.c.id, _any, _tell_started),
     Source(
         frozenset({"decision"}),
-        5,
+        6,
         decisions,
         decisions.c.at,
         decisions.c.id,
         lambda _: decisions.c.outcome.not_in(_CAME_TRUE),
         _tell_decision,
     ),
-    Source(frozenset({"message"}), 6, messages, _SENT_OR_DUE, messages.c.id, _any, _tell_message),
-    Source(frozenset({"task"}), 7, tasks, tasks.c.created_at, tasks.c.id, _any, _tell_task),
+    Source(frozenset({"message"}), 7, messages, _SENT_OR_DUE, messages.c.id, _any, _tell_message),
+    Source(frozenset({"task"}), 8, tasks, tasks.c.created_at, tasks.c.id, _any, _tell_task),
     Source(
         frozenset({"journey"}),
-        8,
+        9,
         journeys,
         journeys.c.ended_at,
         journeys.c.id,

@@ -1,0 +1,118 @@
+"""Health scores as the API and the console show them: the resource, and the ledger that explains every point."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from journeys.state import AccountState
+from journeys.store.reads.page import DEFAULT_LIMIT, Listing, Page, fetch
+from journeys.store.reads.sentences import shown, words
+from journeys.store.tables import health_ledger
+from signals.conditions import Moment
+from signals.definitions import Flag
+from signals.health import HealthWatch
+from signals.instant import Instant, iso, iso_or_none
+from signals.score import TREND, Health, Standing, reasons
+
+_NEWEST_FIRST = Listing("health", (health_ledger.c.number,), (int,))
+
+
+def health_json(health: Health | None, now: Instant) -> dict[str, Any] | None:
+    """The field `health` of an account: score, band, the change against 14 days ago, what pulls it down."""
+    if health is None or health.score is None:
+        return None
+    return {
+        "score": health.score,
+        "band": health.band,
+        "trend": health.change(now, TREND),
+        "reasons": reasons(health),
+        "version": health.version,
+    }
+
+
+def whole(state: AccountState, watch: HealthWatch | None, stamp: int, now: Instant) -> dict[str, Any]:
+    """All a score is made of: every measure as it stands now, every flag.
+
+    An account that has not been brought to the live definition (`stamp`) yet is shown as it was scored last.
+    """
+    health = state.profile.health
+    none: dict[str, Any] = {"score": None, "band": None, "trend": None, "reasons": [], "version": None}
+    about = {"account": state.profile.id, **(health_json(health, now) or none), "measures": [], "flags": []}
+    if health is None or watch is None:
+        return about
+    brought = state.stamp == stamp
+    standings = watch.standings(Moment(state.profile, now)) if brought else health.measures
+    names = {measure.key: measure.name for measure in watch.card.rules.measures}
+    return {
+        **about,
+        "measures": _measures(standings, names),
+        "flags": [_flag(flag, health) for flag in watch.card.rules.flags],
+    }
+
+
+def _measures(standings: Sequence[Standing], names: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    total = sum(one.weight for one in standings if one.points is not None)
+    return [
+        {
+            "key": one.key,
+            "name": names.get(one.key) or words(one.key),
+            "value": one.value,
+            "points": None if one.points is None else round(one.points, 2),
+            "weight": one.weight,
+            "share": 0 if one.points is None else round(one.weight / total, 4),
+        }
+        for one in standings
+    ]
+
+
+def _flag(flag: Flag, health: Health) -> dict[str, Any]:
+    since = health.flags.get(flag.key)
+    about = {"key": flag.key, "name": flag.name or words(flag.key), "cap": flag.cap}
+    return {**about, "holds": since is not None, "since": iso_or_none(since)}
+
+
+def ledger(
+    connection: sa.Connection, account: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page:
+    """The entries of an account, the newest first. Raises BadCursor."""
+    query = sa.select(health_ledger).where(health_ledger.c.account == account)
+    return fetch(connection, query, _NEWEST_FIRST, _entries, limit, cursor)
+
+
+def _entries(rows: Sequence[sa.Row[Any]]) -> list[dict[str, Any]]:
+    return [entry_json(row) for row in rows]
+
+
+def entry_json(row: Any) -> dict[str, Any]:
+    """One entry: what moved the score, by how many points, at which instant, by which event if one did."""
+    told = {
+        "at": iso(row.at),
+        "kind": row.kind,
+        "key": row.key,
+        "points": row.points,
+        "value": row.value,
+        "score": {"before": row.score_before, "after": row.score_after},
+        "band": {"before": row.band_before, "after": row.band_after},
+        "event": row.cause,
+        "version": row.version,
+    }
+    return {**told, "sentence": sentence(told)}
+
+
+def sentence(entry: Mapping[str, Any]) -> str:
+    """The entry in words: `usage trend −6, now −0.35`."""
+    key, points = words(entry["key"]), entry["points"]
+    if entry["kind"] == "definition":
+        return f"scored by version {entry['version']} of the definition" + (
+            f": {signed(points)}" if points else ""
+        )
+    if entry["kind"] == "flag":
+        return f"{key}: it {'caps' if entry['value'] else 'no longer caps'} the band"
+    seen = "no value any more" if entry["value"] is None else f"now {shown(entry['value'])}"
+    return f"{key} {signed(points)}, {seen}"
+
+
+def signed(number: int) -> str:
+    """A change with its sign, as typeset: `+6`, `−6`."""
+    return f"{number:+}".replace("-", "−")
