@@ -17,7 +17,7 @@ from journeys.playbook import Playbook
 from plays.content import BadFrontMatter, Block, Content, read_front_matter
 from plays.play import CompiledPlay, Play
 from plays.steps import MessageStep, TaskStep
-from signals.definitions import Definition, Milestone, Segment, Signal, Stage
+from signals.definitions import Definition, HealthRules, Milestone, Segment, Signal, Stage
 from signals.sources.mapped import Mapping as RowMapping
 from signals.watch import CircularDefinitions
 
