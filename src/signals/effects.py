@@ -13,6 +13,7 @@ import msgspec
 from signals.attributes import interval_months
 from signals.event import Event
 from signals.instant import Instant
+from signals.joins import Name, RoleSet
 from signals.operators import as_instant, is_number
 from signals.profile import (
     EVERY_HOLD,
@@ -81,10 +82,12 @@ def _contact_updated(profile: Profile, event: Event, touched: set[str]) -> None:
     attributes = merge_attributes(contact.attributes, _attributes(event), event.time, tie(event))
     roles = contact.roles
     if isinstance(event.data.get("roles"), list):
-        roles = write(roles, Write(event.time, tie(event), _role_set(event.data["roles"])))
+        roles = write(roles, RoleSet(event.time, tie(event), _role_set(event.data["roles"]), _named(event)))
         touched.add("roles")
     changed = msgspec.structs.replace(contact, attributes=attributes)
-    profile.contacts[event.contact] = changed if roles is contact.roles else _came_or_went(changed, roles)
+    profile.contacts[event.contact] = (
+        changed if roles is contact.roles else came_or_went(profile, changed, roles)
+    )
     touched.add("contacts")
 
 
@@ -106,27 +109,35 @@ def _contact_left(profile: Profile, event: Event, touched: set[str]) -> None:
     if event.contact is None:
         return
     contact = profile.contacts[event.contact]
-    roles = write(contact.roles, Write(event.time, tie(event), []))
+    roles = write(contact.roles, RoleSet(event.time, tie(event), [], _named(event)))
     went_at = event.time if contact.went_at is None else max(contact.went_at, event.time)
-    profile.contacts[event.contact] = _came_or_went(msgspec.structs.replace(contact, went_at=went_at), roles)
+    gone = msgspec.structs.replace(contact, went_at=went_at)
+    profile.contacts[event.contact] = came_or_went(profile, gone, roles)
     touched.update(("roles", "contacts"))
 
 
-def _came_or_went(contact: Contact, roles: list[Write]) -> Contact:
+def _named(event: Event) -> Name | None:
+    """The name it was said of, where that has become another."""
+    if event.said is None or event.account is None or event.contact is None:
+        return None
+    return event.said.account or event.account, event.said.contact or event.contact
+
+
+def came_or_went(profile: Profile, contact: Contact, roles: list[RoleSet]) -> Contact:
     """The contact with these roles: gone since the newest leaving, unless given a role again after it."""
     went_at = contact.went_at
     back = went_at is not None and any(entry.at > went_at and entry.value for entry in roles)
-    return with_roles(msgspec.structs.replace(contact, left_at=None if back else went_at), roles)
+    return with_roles(profile, msgspec.structs.replace(contact, left_at=None if back else went_at), roles)
 
 
 def place_hold(profile: Profile, reason: str, at: Instant, until: Instant | None, author: str | None) -> None:
     """The account hold stands from `at`; reasons are holds of their own."""
     kept = profile.holds.get(reason, _NO_HOLD)
     placed = [at, kept[1], until, author]
-    profile.holds[reason] = max(kept, placed, key=_placed_last)
+    profile.holds[reason] = max(kept, placed, key=placed_last)
 
 
-def _placed_last(hold: list[Any]) -> tuple[Instant, bool, Instant, str]:
+def placed_last(hold: list[Any]) -> tuple[Instant, bool, Instant, str]:
     """Of two holds placed at one instant the one that lasts longer counts, whichever arrived first."""
     opened, _, until, author = hold
     return opened, until is None, until or 0, author or ""
@@ -266,11 +277,16 @@ def _tagged(profile: Profile, event: Event, touched: set[str]) -> None:
         for tag in event.data.get(word) or []:
             said = newest(profile.tag_words.get(tag), Write(event.time, tie(event), given))
             profile.tag_words[tag] = said
+    settle_tags(profile)
+    touched.update(f"tag:{tag}" for tag in profile.tag_words)
+
+
+def settle_tags(profile: Profile) -> None:
+    """The tags that what was said of them comes to; segments keep theirs."""
     words = profile.tag_words
     profile.given_tags = {tag: said.at for tag, said in words.items() if said.value}
     removed = {tag for tag, said in words.items() if not said.value}
     profile.tags = sorted({*profile.tags, *profile.given_tags} - (removed - profile.segments.keys()))
-    touched.update(f"tag:{tag}" for tag in words)
 
 
 EFFECTS: dict[str, Effect] = {

@@ -8,6 +8,7 @@ import msgspec
 import orjson
 
 from signals.instant import MINUTE, Instant, iso
+from signals.joins import Said
 
 MAX_SKEW = 5 * MINUTE
 """An event this far in the future is taken as now; further is refused (semantics §2)."""
@@ -20,8 +21,9 @@ class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Something that happened upstream. `source` and `id` together are unique; the rest is its content.
 
     `account` is None until identity has been resolved; `timed` says whether the sender gave `time`
-    (otherwise it is `received_at`, and no part of the content); `told` is the time as sent where it lay slightly in
-    the future and was taken as now, so that a retry is still the same content; `seq` is its place in our log.
+    (otherwise it is `received_at`, and no part of the content); `told` is the time as sent where ours is another (it lay
+    slightly in the future and was taken as now, or the sender's clock is known to be wrong), so that a retry is still
+    the same content; `seq` is its place in our log. `said` are the ids it came with, where they have become others.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
     timed: bool = True
     seq: int = 0
     told: Instant | None = None
+    said: Said | None = None
 
     @property
     def key(self) -> bytes:
@@ -53,6 +56,13 @@ class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return blake2b(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
+TOLD = "toldtime"
+"""The extension attribute that carries `Event.told`."""
+
+AS_NAMED = "asnamed"
+"""The extension attribute that says: `account` and `contact` alone tell who it is, `data` is not to be asked."""
+
+
 def encode(event: Event) -> bytes:
     """The event as a structured CloudEvent, as it lies in the embedded log and on `journeys.events`."""
     body: dict[str, Any] = {
@@ -63,11 +73,15 @@ def encode(event: Event) -> bytes:
         "data": event.data,
     }
     if event.sent_time is not None:
-        body["time"] = iso(event.sent_time)
+        body["time"] = iso(event.time)
+    if event.told is not None:
+        body[TOLD] = iso(event.told)
     if event.account is not None:
         body["account"] = event.account
     if event.contact is not None:
         body["contact"] = event.contact
+    if "account_id" in event.data or "contact_id" in event.data:
+        body[AS_NAMED] = True
     return orjson.dumps(body)
 
 

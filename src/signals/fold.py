@@ -10,6 +10,7 @@ import msgspec
 from signals.effects import EFFECTS, set_created, suppression_cause
 from signals.event import Event
 from signals.instant import Instant
+from signals.joins import Said, joined
 from signals.measures import Measure, type_matches
 from signals.profile import Contact, Profile
 from signals.tone import heard
@@ -29,6 +30,8 @@ def after(
         set_created(twin, event.time, touched)
     if event.contact is not None:
         _see(twin, event.contact, event.time, touched)
+    if event.said is not None:
+        _join(twin, event.contact, event.said)
     effect = EFFECTS.get(event.type)
     if effect is not None:
         effect(twin, event, touched)
@@ -69,3 +72,12 @@ def _see(profile: Profile, contact_id: str, at: Instant, touched: set[str]) -> N
             known, first_seen=min(known.first_seen, at), last_seen=max(known.last_seen, at)
         )
     profile.contacts[contact_id] = known
+
+
+def _join(profile: Profile, contact_id: str | None, said: Said) -> None:
+    """Who was named by another id is known by it too, from when the two were joined."""
+    profile.joins = joined(profile.joins, said.accounts)
+    if contact_id is not None:
+        contact = profile.contacts[contact_id]
+        joins = joined(contact.joins, said.contacts)
+        profile.contacts[contact_id] = msgspec.structs.replace(contact, joins=joins)

@@ -7,12 +7,13 @@ late event lands where it belongs.
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from signals.event import Event
 from signals.instant import Instant
+from signals.joins import Join, RoleSet, as_one
 from signals.score import Health
 
 WRITES_KEPT = 24
@@ -41,13 +42,13 @@ class Held(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Contact(msgspec.Struct, array_like=True):
-    """A person at the account. `roles` holds the writes of the whole role set, each `[[role, since, until], …]`;
-    `spans` what they come to: made when a role is written, read at every evaluation.
+    """A person at the account. `roles` holds the writes of the whole role set; `spans` what they come to: made when a
+    role is written, read at every evaluation.
     """
 
     id: str
     attributes: dict[str, list[Write]] = {}
-    roles: list[Write] = []
+    roles: list[RoleSet] = []
     left_at: Instant | None = None
     first_seen: Instant = 0
     last_seen: Instant = 0
@@ -56,6 +57,7 @@ class Contact(msgspec.Struct, array_like=True):
     elsewhere: bool = False  # belongs to another account too: leaving this one does not close the contact
     went_at: Instant | None = None  # the newest leaving, whether or not they came back
     suppression: Write | None = None  # the newest word on it; `suppressed` is its value
+    joins: list[Join] = []  # contacts that turned out to be this one
 
 
 class Ticket(msgspec.Struct, array_like=True):
@@ -119,6 +121,7 @@ class Profile(msgspec.Struct, array_like=True):
     stage_since: Instant = 0
     look_at: Instant | None = None
     health: Health | None = None
+    joins: list[Join] = []  # accounts that turned out to be this one
 
     def copy(self) -> "Profile":
         """A profile whose containers may be written to without the other noticing."""
@@ -147,7 +150,10 @@ _SAID = ("attributes", "tickets", "holds", "orders", "given_tags", "tag_words")
 """What only events with an effect of their own write to."""
 
 
-def write(writes: list[Write], new: Write) -> list[Write]:
+Entry = TypeVar("Entry", bound=Write | RoleSet)
+
+
+def write(writes: list[Entry], new: Entry) -> list[Entry]:
     """The writes with one more in its place by (time, event), bounded by `WRITES_KEPT`."""
     place = len(writes)
     while place and (writes[place - 1].at, writes[place - 1].by) > (new.at, new.by):
@@ -161,7 +167,7 @@ def newest(kept: Write | None, new: Write) -> Write:
     return new if kept is None or (new.at, new.by) > (kept.at, kept.by) else kept
 
 
-def _shortened(writes: list[Write]) -> list[Write]:
+def _shortened(writes: list[Entry]) -> list[Entry]:
     """Without the oldest write that repeats both neighbours, else without the oldest."""
     for place in range(1, len(writes) - 1):
         if writes[place - 1].value == writes[place].value == writes[place + 1].value:
@@ -187,12 +193,15 @@ def merge_attributes(
 # ── roles ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def with_roles(contact: Contact, roles: list[Write]) -> Contact:
-    """The contact with these writes of its role set."""
-    return msgspec.structs.replace(contact, roles=roles, spans=_spans(contact.id, roles))
+def with_roles(profile: Profile, contact: Contact, roles: list[RoleSet]) -> Contact:
+    """The contact of this account with these writes of its role set."""
+    sets = roles
+    if profile.joins or contact.joins:
+        sets = as_one(roles, (profile.id, contact.id), profile.joins, contact.joins)
+    return msgspec.structs.replace(contact, roles=roles, spans=_spans(contact.id, sets))
 
 
-def _spans(contact: str, writes: list[Write]) -> list[Held]:
+def _spans(contact: str, writes: list[RoleSet]) -> list[Held]:
     """Every role held or ever held: a role ends where a set without it was written, or where it was said to end."""
     spans: list[Held] = []
     running: dict[str, tuple[Instant, Instant | None]] = {}
