@@ -226,10 +226,10 @@ def build(
             fresh={draft.key for draft in drafts if draft.fresh and draft.kind == "plays"},
         )
     except CircularDefinitions as error:
-        raise Refused([Fault(*_named(token), str(error)) for token in error.tokens]) from error
+        raise Refused([Fault(*maker_of(token), str(error)) for token in error.tokens]) from error
 
 
-def _named(token: str) -> tuple[str, str]:
+def maker_of(token: str) -> tuple[str, str]:
     """Kind and key of the definition that makes a token: `signal:x`, `segment:y`, `milestone:z`, `stage`, `health`."""
     kind, _, key = token.partition(":")
     single = {"stage": "stages", "health": "health"}.get(kind)

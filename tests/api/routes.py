@@ -29,6 +29,7 @@ SCOPE: dict[tuple[str, str], str] = {
     ("POST", "/v1/journeys/{journey}/exit"): "marketer",
     ("POST", "/v1/sending/{switch}"): "admin",
     ("POST", "/v1/definitions"): "marketer",
+    ("POST", "/v1/signals/{key}/backtest"): "marketer",
     ("GET", "/v1/schemas/{kind}"): "marketer",
     ("GET", "/v1/{kind}"): "marketer",
     ("GET", "/v1/{kind}/{key}"): "marketer",

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from journeys import console
 from journeys.api import (
+    backtests,
     definitions,
     events,
     folders,
@@ -62,6 +63,7 @@ def create_app(
     app.include_router(public.router(parts.database, parts.service, parts.settings.secret, parts.now))
     app.include_router(health.router(parts.database, _checks(parts, engine, where), parts.now))
     app.include_router(scores.router(parts.database, parts.playbooks, guard, parts.now))
+    app.include_router(backtests.router(parts.database, parts.library, guard, parts.now))
     app.include_router(folders.router(parts.library, parts.activate, guard, parts.now))
     app.include_router(definitions.router(parts.library, parts.playbooks, parts.service, guard, parts.now))
     inside = [] if open_console else [Depends(_session(parts))]

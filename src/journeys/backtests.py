@@ -1,0 +1,194 @@
+"""A back-test from what was asked to what is answered: definitions found, history read, the best setting kept."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from channels.policies import Policies
+from journeys.backtest.question import NOT_CANCELLED, BadQuestion, Outcome, Question, sweep
+from journeys.backtest.report import run
+from journeys.backtest.trial import Trial, Variant
+from journeys.definitions import MODELS, Draft, parse
+from journeys.shipped import shipped
+from journeys.store.database import Database
+from journeys.store.library import LIVE, Library
+from journeys.store.reads.history import extent, histories
+from signals.conditions.grammar import Word
+from signals.definitions import checked
+from signals.instant import DAY, SECOND, DurationField, Instant, InstantField, iso
+
+MOST_SIGNALS = 50
+"""Signals that can be run beside one another."""
+
+
+class NoSignal(LookupError):
+    """There is no signal of this name; the message says where was looked."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, strict=True)
+
+
+class OutcomeAsked(_Strict):
+    """What is to be foretold: an event type (or pattern), and what its data must be like."""
+
+    type: Word
+    where: dict[str, Any] = {}
+
+    @field_validator("where")
+    @classmethod
+    def _compares(cls, where: dict[str, Any]) -> dict[str, Any]:
+        Outcome("any", where).matcher()
+        return where
+
+
+class Definition(_Strict):
+    """A definition that counts in place of the stored one."""
+
+    kind: Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]
+    body: Any
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        if kind not in MODELS:
+            raise ValueError(f"there are no {kind}: definitions are {', '.join(MODELS)}")
+        return kind
+
+
+class Asked(_Strict):
+    """What a back-test is asked. Without an outcome it tells firings and volume only."""
+
+    outcome: OutcomeAsked | None = None
+    within: DurationField = 90 * DAY
+    since: InstantField | None = Field(None, alias="from")
+    until: InstantField | None = Field(None, alias="to")
+    among: dict[str, Any] | None = Field(
+        NOT_CANCELLED, description="Whose firings, outcomes and weeks are compared; null: everybody's."
+    )
+    sweep: Annotated[str, Field(max_length=500)] | None = Field(
+        None, description="PATH=a..b, a..b/step or a,b,c: rows for each value."
+    )
+    beside: Annotated[list[Word], Field(max_length=MOST_SIGNALS - 1)] = Field(
+        [], description="Other signals to run over the same history."
+    )
+    definitions: Annotated[list[Definition], Field(max_length=2_000)] = []
+    save_draft: bool = False
+
+    _among = field_validator("among")(lambda value: value if value is None else checked(value))
+
+    def question(self, last: Instant) -> Question:
+        """The question put to a history that ends at `last`. Raises BadQuestion."""
+        outcome = None if self.outcome is None else Outcome(self.outcome.type, self.outcome.where)
+        until = last if self.until is None else min(self.until, last)
+        return Question(until, outcome, self.within, self.among, self.since)
+
+
+class Chosen(msgspec.Struct):
+    """The definitions of a run: the signals asked for, and all that they may refer to."""
+
+    signals: list[Draft]
+    context: list[Draft]
+
+    @property
+    def policies(self) -> Policies:
+        """The policies that count; the defaults where there are none."""
+        return next((draft.model for draft in self.context if draft.kind == "policies"), None) or Policies()
+
+
+def choose(library: Library, keys: Sequence[str], given: Sequence[Draft]) -> Chosen:
+    """The signals by their keys, and what they stand on: as given, else as it is in the database.
+
+    A signal is its newest version, draft or not; what it refers to is what is live. Where a signal is not in the
+    database, what it refers to may come from the shipped library too, as the signal itself may. Raises NoSignal.
+    """
+    mine = {(draft.kind, draft.key): draft for draft in given}
+    stored = [found for key in keys if (found := _stored(library, key, mine)) is not None]
+    known = {draft.key for draft in stored}
+    beside = [] if known >= set(keys) else list(shipped())
+    signals = {draft.key: draft for draft in (*beside, *stored, *given) if draft.kind == "signals"}
+    live = [draft for draft in library.live() if draft.status in LIVE]
+    context = {(draft.kind, draft.key): draft for draft in (*beside, *live, *given)}
+    for key in keys:
+        if key not in signals:
+            raise _missing(library, key)
+    return Chosen([signals[key] for key in keys], list(context.values()))
+
+
+def _stored(library: Library, key: str, given: dict[tuple[str, str], Draft]) -> Draft | None:
+    if ("signals", key) in given:
+        return None
+    found = library.get("signals", key)
+    if found is None:
+        return None
+    draft = parse("signals", found["body"])
+    return Draft("signals", key, draft.body, draft.model, None, found["version"], found["status"])
+
+
+def _missing(library: Library, key: str) -> Exception:
+    """Why there is no such signal, and what to do."""
+    play = library.get("plays", key)
+    body = (
+        play["body"] if play else next((d.body for d in shipped() if (d.kind, d.key) == ("plays", key)), None)
+    )
+    if body is None:
+        return NoSignal(f"there is no signal {key!r}, neither in the database nor in the shipped library")
+    trigger = body["trigger"].get("signal")
+    hint = f": back-test its trigger, {trigger}" if trigger else ", and no signal starts it"
+    return BadQuestion(f"{key} is a play{hint}")
+
+
+def _variants(chosen: Chosen, asked: Asked) -> list[Variant]:
+    written = [Variant(draft.key, draft.body) for draft in chosen.signals]
+    if asked.sweep is None:
+        return written
+    if len(written) > 1:
+        raise BadQuestion("a sweep is of one signal: name one")
+    settings = sweep(written[0].body, asked.sweep)
+    return [*written, *(Variant(written[0].key, each.body, str(each), each.value) for each in settings)]
+
+
+def backtest(
+    database: Database,
+    library: Library,
+    keys: Sequence[str],
+    asked: Asked,
+    clock: Callable[[], Instant],
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+    given: Iterable[Draft] = (),
+    seconds: float | None = None,
+) -> dict[str, Any]:
+    """The answer of `journeys.backtest.report`, with the time it took and, where asked for, the draft that was kept.
+
+    `given` and the definitions in `asked` count in place of the stored ones. After `seconds` no further account is
+    begun, and the answer is `complete: false`. Raises NoSignal, BadQuestion, journeys.definitions.Refused.
+    """
+    mine = [*given, *(parse(each.kind, each.body) for each in asked.definitions)]
+    chosen = choose(library, list(dict.fromkeys([*keys, *asked.beside])), mine)
+    with database.read() as connection:
+        there = extent(connection)
+    if there.last is None:
+        raise BadQuestion("there is no history yet: `journeys events import` brings some")
+    question = asked.question(there.last)
+    trial = Trial(_variants(chosen, asked), chosen.context, question, chosen.policies.max_trigger_age)
+    begun = clock()
+    late = None if seconds is None else begun + int(seconds * SECOND)
+    told = run(trial, histories(database), progress, lambda: late is not None and clock() >= late)
+    told |= _took(told["events"], clock() - begun)
+    return told | {"saved": _save(library, told["best"], clock()) if asked.save_draft else None}
+
+
+def _took(events: int, duration: int) -> dict[str, Any]:
+    took = max(duration, 1) / SECOND
+    return {"seconds": round(took, 2), "events_per_second": round(events / took)}
+
+
+def _save(library: Library, best: dict[str, Any] | None, now: Instant) -> dict[str, Any] | None:
+    """The best setting as a draft of the signal: its key, version, and since when it is kept; None for none."""
+    if best is None:
+        return None
+    (kept,) = library.put([parse("signals", best["definition"])], now)
+    return {"key": kept.key, "version": kept.version, "status": kept.status, "at": iso(now)}
