@@ -3,9 +3,9 @@
 import json
 import sys
 
-from bench import conditions, pipeline
+from bench import conditions, pipeline, timeflips
 
-FIGURES = {"pipeline": pipeline.run, "conditions": conditions.run}
+FIGURES = {"pipeline": pipeline.run, "conditions": conditions.run, "timeflips": timeflips.run}
 
 
 def main(names: list[str]) -> int:
