@@ -327,6 +327,27 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("message", name=op.f("pk_renderings")),
     )
     op.create_table(
+        "tags",
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("tag", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "tag", name=op.f("pk_tags")),
+    )
+    with op.batch_alter_table("tags", schema=None) as batch_op:
+        batch_op.create_index("ix_tags_tag", ["tag"], unique=False)
+
+    op.create_table(
+        "fillings",
+        sa.Column("stamp", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("started_at", InstantType(), nullable=False),
+        sa.Column("moved_at", InstantType(), nullable=False),
+        sa.Column("finished_at", InstantType(), nullable=True),
+        sa.Column("last", sa.Text(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("accounts", sa.Integer(), nullable=False),
+        sa.Column("made", JsonType(), nullable=False),
+        sa.PrimaryKeyConstraint("stamp", name=op.f("pk_fillings")),
+    )
+    op.create_table(
         "suppressions",
         sa.Column("address_key", sa.Text(), nullable=False),
         sa.Column("cause", sa.Text(), nullable=False),

@@ -16,11 +16,13 @@ from journeys.clock import Clock, Pulse, run_clock, run_dispatcher
 from journeys.composer import Composer, Office
 from journeys.definitions import Draft
 from journeys.dispatcher import Dispatcher
+from journeys.filling import Filler
 from journeys.ingest import GroupCommit, KafkaIngest, Outlet
 from journeys.playbooks import Playbooks
 from journeys.service import Service
 from journeys.settings import Settings
 from journeys.store.database import Database
+from journeys.store.fillings import Filling
 from journeys.store.keys import Keys
 from journeys.store.library import Library
 from journeys.store.log import EmbeddedLog, LogFeed, StoredPositions, oldest_unread
@@ -67,22 +69,23 @@ class Parts:
             colour=settings.brand_colour,
         )
         self.composer = Composer(self.renderer, self.office)
-        self.service = Service(self.database, self.playbooks, self.composer)
+        self.service = Service(self.database, self.playbooks, self.composer, self.playbooks.changed)
+        self.filler = Filler(self.database, self.service)
         self.mail: MailChannel = _mail(settings)
         self.dispatcher = Dispatcher(self.database, self.playbooks, self.composer, self.mail)
         self.log = EmbeddedLog(self.database, settings.log_partitions)
         self.kafka: Any = _kafka_outlet(settings)
 
-    def activate(self, drafts: list[Draft], current: bool = False) -> int:
-        """Put and activate definitions, and bring every account to them; answers how many versions are new."""
+    def activate(
+        self, drafts: list[Draft], current: bool = False, told: Callable[[Filling], None] = lambda _: None
+    ) -> int:
+        """Put and activate definitions, and bring every account to them, `told` how far; answers how many are new."""
         now = self.now()
         kept = self.library.put(drafts, now)
         changed = [draft for draft in kept if draft.status == "draft"]
         if changed:
             self.playbooks.activate(changed, now, current)
-            last: str | None = ""
-            while last is not None:
-                last = self.service.fill(now, last)
+            self.filler.finish(self.now, told)
         return len(changed)
 
     def close(self) -> None:
@@ -105,7 +108,7 @@ class Engine:
         self._threads: list[threading.Thread] = []
         self.feed: Feed | None = None
         self.worker: Worker | None = None
-        self.clock = Clock(parts.service, parts.now, self._oldest_unread)
+        self.clock = Clock(parts.service, parts.now, self._oldest_unread, parts.filler)
         if worker:
             self._add_worker()
         if clock:
@@ -146,6 +149,11 @@ class Engine:
             return min((each for each in bounds if each is not None), default=None)
         with self.parts.database.read() as connection:
             return oldest_unread(connection)
+
+    def fill_soon(self) -> None:
+        """Bring the accounts to what has just been made live, beside all else."""
+        self.clock.fill_soon()
+        self.pulse.beat()
 
     def start(self) -> None:
         """Let everything run."""

@@ -8,8 +8,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import DBAPIError
 
 from journeys.dispatcher import Dispatcher
+from journeys.filling import Filler
 from journeys.service import Service
-from signals.instant import Instant
+from signals.instant import EARLIEST, SECOND, Instant
+
+LOOK_FOR_FILLING = 30 * SECOND
+"""How often a clock looks whether definitions made live elsewhere have been left half-filled."""
 
 TICK = 1.0
 """Seconds between looks: an absence is acted on within this of its instant."""
@@ -53,10 +57,16 @@ class Clock:
     """Lets accounts and tasks live through what falls due, never past the oldest event still unread (semantics §2)."""
 
     def __init__(
-        self, service: Service, now: Callable[[], Instant], oldest_unread: Callable[[], Instant | None]
+        self,
+        service: Service,
+        now: Callable[[], Instant],
+        oldest_unread: Callable[[], Instant | None],
+        filler: Filler | None = None,
     ) -> None:
         self._service, self._now, self._oldest_unread = service, now, oldest_unread
+        self._filler, self._fill_at = filler, EARLIEST
         self.ticked_at: Instant | None = None
+        self._next: Instant | None = None
 
     def tick(self) -> int:
         """Everything due now; answers how many accounts and tasks moved."""
@@ -64,19 +74,41 @@ class Clock:
         unread = self._oldest_unread()
         safe = now if unread is None else min(now, unread - 1)
         moved = 0
-        due = self._service.next_due()
+        due = self._next = self._service.next_due()
         if due is not None and due <= safe:
             while count := self._service.tick(safe):
                 moved += count
             moved += self._service.sweep_tasks(safe)
+        moved += self._fill(now)
         self.ticked_at = now
         return moved
 
+    def rest(self) -> float | None:
+        """Seconds until what falls due next, as seen at the last look, if that is before the next beat; else None."""
+        if self._next is None:
+            return None
+        ahead = (self._next - self._now()) / SECOND
+        return ahead if 0 < ahead < TICK else None
+
+    def fill_soon(self) -> None:
+        """Definitions have been made live here, and nobody else brings the accounts to them: begin at the next beat."""
+        self._fill_at = EARLIEST
+
+    def _fill(self, now: Instant) -> int:
+        """Go on with what is not filled, some accounts a beat; where all is, look again in a while."""
+        if self._filler is None or now < self._fill_at:
+            return 0
+        filling = self._filler.step(now)
+        if filling is None or filling.finished:
+            self._fill_at = now + LOOK_FOR_FILLING
+            return 0
+        return 1
+
 
 def run_clock(clock: Clock, pulse: Pulse, woken: threading.Event, stop: threading.Event) -> None:
-    """The clock's loop: one indexed look per beat, more only where something is due."""
+    """The clock's loop: one indexed look per beat, more only where something is due: it is then woken at that instant."""
     while not stop.is_set():
-        woken.wait()
+        woken.wait(clock.rest())
         woken.clear()
         if stop.is_set():
             return

@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from hashlib import sha256
+
+import msgspec
 
 from channels.render import Renderer
 from journeys.definitions import Draft, Fault, Refused, build, lint
 from journeys.playbook import Playbook
-from journeys.store.library import LIVE, Library
+from journeys.store.library import LIVE, Library, SeenOtherwise
 from signals.instant import SECOND, Instant
 
 LOOK_EVERY = SECOND
@@ -44,11 +47,33 @@ class Playbooks:
         with self._lock:
             self._looked_at = None
 
+    def _together(self, wanted: Sequence[Draft]) -> tuple[list[Draft], list[Draft]]:
+        """What would be live with these, and the versions that journeys may still be on."""
+        keys = {(draft.kind, draft.key) for draft in wanted}
+        known = self._library.live()
+        beside = [draft for draft in known if draft.status in LIVE and (draft.kind, draft.key) not in keys]
+        retired = [draft for draft in known if draft not in beside and draft not in wanted]
+        return [msgspec.structs.replace(draft, fresh=False) for draft in beside] + list(wanted), retired
+
+    def with_these(self, wanted: Sequence[Draft], current: bool = False, plays: bool = True) -> Playbook:
+        """The playbook as it would be if these were made live now; `plays` False: without any. Raises Refused."""
+        fresh = [msgspec.structs.replace(draft, fresh=True, status="active") for draft in wanted]
+        together, retired = self._together(fresh)
+        stamp, _ = self._library.stamp()
+        if not plays:
+            together, retired = [draft for draft in together if draft.kind != "plays"], []
+        return build(together, self._zone, None, retired, stamp + 1, current)
+
+    def token(self, wanted: Sequence[Draft]) -> str:
+        """Names the live definitions of now and these: what a dry run saw, and an activation may insist on."""
+        stamp, _ = self._library.stamp()
+        said = "\n".join(f"{draft.kind}/{draft.key}/{draft.hash}" for draft in wanted)
+        return f"{stamp}-{sha256(said.encode()).hexdigest()[:16]}"
+
     def check(self, wanted: Sequence[Draft]) -> list[Fault]:
         """What would be wrong if these became live beside what is."""
         keys = {(draft.kind, draft.key) for draft in wanted}
-        live = [draft for draft in self._library.live() if draft.status in LIVE]
-        together = [draft for draft in live if (draft.kind, draft.key) not in keys] + list(wanted)
+        together, _ = self._together(wanted)
         faults = [fault for fault in lint(together, self._renderer) if (fault.kind, fault.key) in keys]
         try:
             build(together, self._zone)
@@ -56,11 +81,19 @@ class Playbooks:
             faults += refused.faults
         return faults
 
-    def activate(self, wanted: Sequence[Draft], now: Instant, current: bool = False) -> int:
-        """Make these versions live after all checks. Raises Refused with every fault."""
+    def activate(
+        self, wanted: Sequence[Draft], now: Instant, current: bool = False, token: str | None = None
+    ) -> int:
+        """Make these versions live after all checks. Raises Refused with every fault, and SeenOtherwise where a
+        `token` is given and other definitions are live, or other versions wanted, than when it was."""
         faults = self.check(wanted)
         if faults:
             raise Refused(faults)
-        stamp = self._library.activate(wanted, now, current)
+        seen = None
+        if token is not None:
+            if token != self.token(wanted):
+                raise SeenOtherwise
+            seen = int(token.partition("-")[0])
+        stamp = self._library.activate(wanted, now, current, seen)
         self.changed()
         return stamp

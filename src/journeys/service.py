@@ -9,11 +9,13 @@ from channels.task import Task
 from journeys.batch import Batch, StaleOwner, Taken, move, owned, position
 from journeys.composer import Composer
 from journeys.desk import Desk
+from journeys.impact import Counts
 from journeys.playbook import Playbook
 from journeys.react import Exit
 from journeys.store import accounts, bulk, dead, outcomes
 from journeys.store.accounts import LostUpdate
 from journeys.store.database import Database
+from journeys.store.fillings import present_stamp
 from journeys.store.tables import gaps, tasks
 from journeys.work import Work
 from signals.event import Event
@@ -27,11 +29,27 @@ __all__ = ["LostUpdate", "Service", "StaleOwner", "Taken", "next_sla"]
 class Service:
     """Everything that changes accounts goes through here; all clocks are arguments."""
 
-    def __init__(self, database: Database, playbook: Callable[[], Playbook], composer: Composer) -> None:
+    def __init__(
+        self,
+        database: Database,
+        playbook: Callable[[], Playbook],
+        composer: Composer,
+        look_again: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`playbook` answers what it last saw in the database, `look_again` has it look before it answers."""
         self._database, self._playbook, self._composer = database, playbook, composer
+        self._look_again = look_again
+
+    def _present(self, connection: sa.Connection) -> Playbook:
+        """The playbook of the definitions that are live in this transaction, and until its end."""
+        playbook = self._playbook()
+        if present_stamp(connection) > playbook.stamp:
+            self._look_again()
+            playbook = self._playbook()
+        return playbook
 
     def _work(self, connection: sa.Connection, wanted: Iterable[str], now: Instant) -> Work:
-        playbook = self._playbook()
+        playbook = self._present(connection)
         work = Work(connection, playbook, self._composer.wording(playbook), wanted)
         work.catch_up(now)
         return work
@@ -117,6 +135,12 @@ class Service:
             outcomes.save_tasks(connection, [(task, desk.next_sla_at(task))])
             return task
 
+    def bring(self, connection: sa.Connection, some: Sequence[str], now: Instant) -> tuple[int, Counts]:
+        """Bring these accounts to the live definitions: their stamp, and what they made of those not there yet."""
+        work = self._work(connection, some, now)
+        work.save()
+        return work.playbook.stamp, work.made
+
     def fill(self, now: Instant, after: str = "", limit: int = 200) -> str | None:
         """Bring the next accounts, in id order, to the present playbook; answers the last one done, None at the end.
 
@@ -126,7 +150,7 @@ class Service:
             batch = accounts.after(connection, after, limit)
             if not batch:
                 return None
-            self._work(connection, batch, now).save()
+            self.bring(connection, batch, now)
             return batch[-1]
 
     # ── time ───────────────────────────────────────────────────────────────────────────────────────────────────

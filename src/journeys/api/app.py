@@ -29,6 +29,7 @@ from journeys.api.headers import SafeHeaders
 from journeys.api.idempotency import Idempotency
 from journeys.bootstrap import Engine, Parts, outlet
 from journeys.ingest import Outlet
+from journeys.rehearsal import Trials
 from journeys.store.schema import current, head
 
 MIB = 1024 * 1024
@@ -65,7 +66,10 @@ def create_app(
     app.include_router(scores.router(parts.database, parts.playbooks, guard, parts.now))
     app.include_router(backtests.router(parts.database, parts.library, guard, parts.now))
     app.include_router(folders.router(parts.library, parts.activate, guard, parts.now))
-    app.include_router(definitions.router(parts.library, parts.playbooks, parts.service, guard, parts.now))
+    fill_soon = engine.fill_soon if engine is not None else lambda: None
+    trials = Trials(parts.database)
+    shelf = definitions.Shelf(parts.library, parts.playbooks, parts.filler, trials, parts.now, fill_soon)
+    app.include_router(definitions.router(shelf, guard))
     inside = [] if open_console else [Depends(_session(parts))]
     app.include_router(console.router(parts.database, parts.now, parts.templates, inside))
     document(app)

@@ -5,17 +5,22 @@ from typing import Annotated, Any
 
 import fastapi
 from fastapi import APIRouter, Depends, Path
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from starlette.exceptions import HTTPException
 
 from journeys.api.access import Guard, json_value
-from journeys.api.paging import Cursors, Paged, PageOf
+from journeys.api.paging import Cursors, Paged, PageOf, Query, Word
+from journeys.api.resources import PreviewResource, ProgressResource
 from journeys.definitions import MODELS, Draft, Fault, Refused, key_of, parse
+from journeys.filling import Filler
+from journeys.impact import shown
 from journeys.playbooks import Playbooks
-from journeys.service import Service
-from journeys.store.library import LIVE, Library
+from journeys.preview import TOKENS, WATCHED
+from journeys.rehearsal import SAMPLE, Trials
+from journeys.store.fillings import filling_json
+from journeys.store.library import LIVE, Library, SeenOtherwise
 from journeys.store.reads.page import Page, seal, unseal
-from signals.instant import Instant
+from signals.instant import Instant, InstantField, iso
 
 
 def _known(kind: str) -> str:
@@ -39,13 +44,47 @@ _BODY = {
 }
 
 
+class ActivateQuery(Query):
+    """How to activate."""
+
+    current: bool = Field(False, description="Also act where it holds already.")
+    dry_run: bool = Field(False, description="Only say what would happen.")
+    sample: int = Field(
+        SAMPLE, ge=1, le=1_000_000, description="Accounts a dry run looks at; of more, an even part."
+    )
+    token: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="The dry run's: refused with 409 where other definitions are live by now."
+    )
+    wait: bool = Field(True, description="Answer when every account has been brought to it.")
+
+
+class PreviewQuery(Query):
+    """Of which account, and when: now, or at an instant of the past or to come."""
+
+    account: Word
+    at: InstantField | None = None
+
+
+class WaitQuery(Query):
+    """Whether to answer when every account has been brought to the change."""
+
+    wait: bool = True
+
+
 class Shelf:
-    """What the routes do, by kind and key."""
+    """What the routes do, by kind and key. `fill_soon` has this process bring the accounts to what was made live."""
 
     def __init__(
-        self, library: Library, playbooks: Playbooks, service: Service, clock: Callable[[], Instant]
+        self,
+        library: Library,
+        playbooks: Playbooks,
+        filler: Filler,
+        trials: Trials,
+        clock: Callable[[], Instant],
+        fill_soon: Callable[[], None],
     ) -> None:
-        self._library, self._playbooks, self._service, self._clock = library, playbooks, service, clock
+        self._library, self._playbooks, self._filler, self._trials = library, playbooks, filler, trials
+        self._clock, self._fill_soon = clock, fill_soon
 
     def page(self, kind: str, asked: Paged) -> Page:
         """A part of the list of a kind, by key."""
@@ -81,23 +120,67 @@ class Shelf:
         """What would be wrong if the newest version became live."""
         return self._playbooks.check([self._newest(kind, key)])
 
-    def activate(self, kind: str, key: str, current: bool) -> dict[str, Any]:
-        """Make the newest version live and bring every account to it. Raises Refused."""
-        now = self._clock()
-        self._playbooks.activate([self._newest(kind, key)], now, current)
-        last: str | None = ""
-        while last is not None:
-            last = self._service.fill(now, last)
-        return self.one(kind, key)
+    def rehearse(self, kind: str, key: str, asked: ActivateQuery) -> dict[str, Any]:
+        """What activating the newest version would do, and the token of what was seen. Raises Refused."""
+        wanted = [self._newest(kind, key)]
+        faults = self._playbooks.check(wanted)
+        if faults:
+            raise Refused(faults)
+        token = self._playbooks.token(wanted)
+        coming = self._playbooks.with_these(wanted, asked.current)
+        total, counts = self._trials.rehearse(self._playbooks(), coming, self._clock(), asked.sample)
+        return {**self.one(kind, key), "accounts": total, "would": shown(counts), "token": token}
 
-    def set_status(self, kind: str, key: str, status: str) -> dict[str, Any]:
+    def activate(self, kind: str, key: str, asked: ActivateQuery) -> dict[str, Any]:
+        """Make the newest version live and bring every account to it. Raises Refused, and 409 for an old token."""
+        wanted = [self._newest(kind, key)]
+        try:
+            self._playbooks.activate(wanted, self._clock(), asked.current, asked.token)
+        except SeenOtherwise as error:
+            raise HTTPException(409, str(error)) from error
+        return self._filled(kind, key, asked.wait)
+
+    def set_status(self, kind: str, key: str, status: str, wait: bool = True) -> dict[str, Any]:
         """Pause or archive what is live. Raises 404, and 409 where nothing is live."""
         found = self.one(kind, key)
         if not self._library.set_status(kind, key, status, self._clock()):
             detail = f"{kind}/{key} is {found['status']}: only what is {', '.join(LIVE)} can be {status}"
             raise HTTPException(409, detail)
         self._playbooks.changed()
-        return self.one(kind, key)
+        return self._filled(kind, key, wait)
+
+    def _filled(self, kind: str, key: str, wait: bool) -> dict[str, Any]:
+        """The definition, how far the accounts have been brought to it, and what that made of them."""
+        if not wait:
+            self._fill_soon()
+        filling = self._filler.finish(self._clock) if wait else self._filler.progress()
+        assert filling is not None  # an activation begins one
+        return {**self.one(kind, key), "filling": filling_json(filling), "made": shown(filling.made)}
+
+    def progress(self) -> dict[str, Any]:
+        """How far the live definitions have reached the accounts. Raises 404 before the first activation."""
+        filling = self._filler.progress()
+        if filling is None:
+            raise HTTPException(
+                404, "nothing has been made live yet, so there is nothing to bring accounts to"
+            )
+        return {**filling_json(filling), "made": shown(filling.made)}
+
+    def preview(self, kind: str, key: str, account: str, at: Instant | None) -> dict[str, Any]:
+        """What the newest version says of an account. Raises 404, 422 for kinds that say nothing of one, Refused."""
+        if kind not in WATCHED:
+            detail = f"{kind} say nothing of an account by themselves: previews are of {', '.join(WATCHED)}"
+            raise HTTPException(422, detail)
+        draft = self._newest(kind, key)
+        book = self._playbooks.with_these([draft], plays=False)
+        now = self._clock()
+        told = self._trials.preview(
+            account, book, kind, draft.model.key if kind in TOKENS else kind, at or now
+        )
+        if told is None:
+            raise HTTPException(404, f"there is no account {account!r}")
+        about = {"kind": kind, "key": key, "version": draft.version, "account": account, "at": iso(at or now)}
+        return {**about, **told}
 
     def _newest(self, kind: str, key: str) -> Draft:
         found = self.one(kind, key)
@@ -105,11 +188,8 @@ class Shelf:
         return type(draft)(kind, key, draft.body, draft.model, None, found["version"], found["status"])
 
 
-def router(
-    library: Library, playbooks: Playbooks, service: Service, guard: Guard, clock: Callable[[], Instant]
-) -> APIRouter:
+def router(shelf: Shelf, guard: Guard) -> APIRouter:
     """The routes of definitions."""
-    shelf = Shelf(library, playbooks, service, clock)
     routes = APIRouter(tags=["definitions"], dependencies=[Depends(guard("marketer"))])
     _reading(routes, shelf)
     _changing(routes, shelf)
@@ -121,6 +201,11 @@ def _reading(routes: APIRouter, shelf: Shelf) -> None:
     def schema(kind: Kind) -> dict[str, Any]:
         """The JSON Schema of a kind's body."""
         return MODELS[kind].model_json_schema(by_alias=True)
+
+    @routes.get("/v1/definitions/progress", response_model=ProgressResource)
+    def progress() -> dict[str, Any]:
+        """How far the live definitions have reached the accounts."""
+        return shelf.progress()
 
     @routes.get("/v1/{kind}", response_model=PageOf[dict[str, Any]])
     def listed(kind: Kind, asked: Asked) -> Page:
@@ -151,14 +236,14 @@ def _changing(routes: APIRouter, shelf: Shelf) -> None:
         return {"faults": [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]}
 
     @routes.post("/v1/{kind}/{key}/activate")
-    def activate(kind: Kind, key: Key, current: bool = False, dry_run: bool = False) -> dict[str, Any]:
-        """Make the newest version live; `current` also acts where it holds already; `dry_run` only checks."""
-        if not dry_run:
-            return shelf.activate(kind, key, current)
-        faults = shelf.faults(kind, key)
-        if faults:
-            raise Refused(faults)
-        return shelf.one(kind, key)
+    def activate(kind: Kind, key: Key, asked: Annotated[ActivateQuery, fastapi.Query()]) -> dict[str, Any]:
+        """Make the newest version live, and say what that made of the accounts; `dry_run` says what it would."""
+        return shelf.rehearse(kind, key, asked) if asked.dry_run else shelf.activate(kind, key, asked)
+
+    @routes.post("/v1/{kind}/{key}/preview", response_model=PreviewResource)
+    def preview(kind: Kind, key: Key, asked: Annotated[PreviewQuery, fastapi.Query()]) -> dict[str, Any]:
+        """What the newest version says of one account: its verdicts with until and because, and the state it is in."""
+        return shelf.preview(kind, key, asked.account, asked.at)
 
     @routes.post("/v1/{kind}/{key}/pause")
     def pause(kind: Kind, key: Key) -> dict[str, Any]:
@@ -168,6 +253,6 @@ def _changing(routes: APIRouter, shelf: Shelf) -> None:
         return shelf.set_status(kind, key, "paused")
 
     @routes.post("/v1/{kind}/{key}/archive")
-    def archive(kind: Kind, key: Key) -> dict[str, Any]:
-        """It counts no more."""
-        return shelf.set_status(kind, key, "archived")
+    def archive(kind: Kind, key: Key, asked: Annotated[WaitQuery, fastapi.Query()]) -> dict[str, Any]:
+        """It counts no more: open signals are cleared and segments left, both silently; its measures are forgotten."""
+        return shelf.set_status(kind, key, "archived", asked.wait)

@@ -65,6 +65,14 @@ def load(connection: sa.Connection, account: str) -> AccountState | None:
     return None if raw is None else unpack(raw)
 
 
+def look(connection: sa.Connection, ids: Sequence[str]) -> list[AccountState]:
+    """The states of those of these accounts that exist, in order of ids, to look at."""
+    wanted = (
+        sa.select(accounts.c.state).where(bulk.among(connection, accounts.c.id, ids)).order_by(accounts.c.id)
+    )
+    return [unpack(raw) for raw in connection.execute(wanted).scalars()]
+
+
 def due(connection: sa.Connection, now: Instant, limit: int) -> list[str]:
     """Accounts at which something is due, the longest due first; rows another worker holds are left to it."""
     wanted = (

@@ -6,13 +6,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from journeys.definitions import Draft, parse
-from journeys.store import bulk
+from journeys.store import bulk, fillings
 from journeys.store.database import Database
 from journeys.store.tables import definitions, switches
 from signals.instant import Instant, iso, iso_or_none
 
 LIVE = ("active", "paused", "draining")
 """Statuses in which a definition counts."""
+
+
+class SeenOtherwise(RuntimeError):
+    """The definitions are not those the dry run saw: run it again, and activate with its token."""
+
+    def __init__(self) -> None:
+        super().__init__(str(self.__doc__))
 
 
 class Library:
@@ -43,9 +50,17 @@ class Library:
         number, _, current = (value or "0").partition(":")
         return int(number), current == "current"
 
-    def activate(self, wanted: Sequence[Draft], now: Instant, current: bool = False) -> int:
-        """Make these versions live, all or nothing; answers the new stamp."""
+    def activate(
+        self, wanted: Sequence[Draft], now: Instant, current: bool = False, seen: int | None = None
+    ) -> int:
+        """Make these versions live, all or nothing; answers the new stamp.
+
+        Raises SeenOtherwise where the stamp is not the one that was `seen`.
+        """
         with self._database.write() as connection:
+            fillings.change_definitions(connection)
+            if seen not in (None, fillings.present_stamp(connection)):
+                raise SeenOtherwise
             for draft in wanted:
                 mine = sa.and_(definitions.c.kind == draft.kind, definitions.c.key == draft.key)
                 live = sa.and_(mine, definitions.c.status.in_(LIVE), definitions.c.version != draft.version)
@@ -60,6 +75,7 @@ class Library:
         """Pause, resume, drain or archive the live version; False where there is none."""
         mine = sa.and_(definitions.c.kind == kind, definitions.c.key == key, definitions.c.status.in_(LIVE))
         with self._database.write() as connection:
+            fillings.change_definitions(connection)
             changed = connection.execute(sa.update(definitions).where(mine).values(status=status)).rowcount
             if changed:
                 _restamp(connection, now, current=False)
@@ -159,6 +175,7 @@ def _restamp(connection: sa.Connection, now: Instant, current: bool) -> int:
     stamp = int((value or "0").partition(":")[0]) + 1
     told = f"{stamp}:current" if current else str(stamp)
     bulk.upsert(connection, switches, [{"name": "playbook", "value": told, "at": now}])
+    fillings.begin(connection, stamp, now)
     return stamp
 
 

@@ -171,8 +171,11 @@ accounts = sa.Table(
     _maybe("name", Text),
     _maybe("stage", Text),
     _maybe("owner", Text),
+    _maybe("band", Text),
     sa.Index("ix_accounts_due_at", "due_at", postgresql_where=sa.text("due_at IS NOT NULL")),
     sa.Index("ix_accounts_owner", "owner"),
+    sa.Index("ix_accounts_stage", "stage"),
+    sa.Index("ix_accounts_band", "band"),
 )
 contacts = sa.Table(
     "contacts",
@@ -191,14 +194,18 @@ open_signals = sa.Table(
     "open_signals",
     metadata,
     _column("account", Text, primary_key=True),
-    _maybe("band", Text),
     _column("signal", Text, primary_key=True),
     _column("since", At),
-    sa.Index("ix_accounts_stage", "stage"),
-    sa.Index("ix_accounts_band", "band"),
     _column("severity", Text),
     _column("evidence", Json),
     sa.Index("ix_open_signals_signal", "signal"),
+)
+tags = sa.Table(
+    "tags",
+    metadata,
+    _column("account", Text, primary_key=True),
+    _column("tag", Text, primary_key=True),
+    sa.Index("ix_tags_tag", "tag"),
 )
 memberships = sa.Table(
     "memberships",
@@ -207,6 +214,23 @@ memberships = sa.Table(
     _column("segment", Text, primary_key=True),
     _column("since", At),
     sa.Index("ix_memberships_segment", "segment"),
+)
+health_ledger = sa.Table(
+    "health_ledger",  # what moved each account's score, whole points for whole points; `number` counts per account
+    metadata,
+    _column("account", Text, primary_key=True),
+    _column("number", Big, primary_key=True, autoincrement=False),
+    _column("at", At),
+    _column("kind", Text),
+    _column("key", Text),
+    _column("points", Int),
+    _maybe("score_before", Int),
+    _maybe("score_after", Int),
+    _maybe("band_before", Text),
+    _maybe("band_after", Text),
+    _column("version", Text),
+    _maybe("value", Json),
+    _maybe("cause", Text),
 )
 journeys = sa.Table(
     "journeys",
@@ -235,23 +259,6 @@ messages = sa.Table(
     metadata,
     _column("id", Text, primary_key=True),
     _column("journey", Text),
-health_ledger = sa.Table(
-    "health_ledger",  # what moved each account's score, whole points for whole points; `number` counts per account
-    metadata,
-    _column("account", Text, primary_key=True),
-    _column("number", Big, primary_key=True, autoincrement=False),
-    _column("at", At),
-    _column("kind", Text),
-    _column("key", Text),
-    _column("points", Int),
-    _maybe("score_before", Int),
-    _maybe("score_after", Int),
-    _maybe("band_before", Text),
-    _maybe("band_after", Text),
-    _column("version", Text),
-    _maybe("value", Json),
-    _maybe("cause", Text),
-)
     _column("play", Text),
     _column("version", Int),
     _column("step", Text),
@@ -382,6 +389,18 @@ definitions = sa.Table(
     _column("hash", Text),
     _column("created_at", At),
     _maybe("activated_at", At),
+)
+fillings = sa.Table(
+    "fillings",  # how far each set of live definitions has been brought to the accounts, in id order
+    metadata,
+    _column("stamp", Int, primary_key=True, autoincrement=False),
+    _column("started_at", At),
+    _column("moved_at", At),
+    _maybe("finished_at", At),
+    _column("last", Text),
+    _column("done", Int),
+    _column("accounts", Int),
+    _column("made", Json),
 )
 switches = sa.Table(
     "switches",  # few words every process reads: the playbook's stamp, whether sending is stopped
