@@ -16,7 +16,7 @@ LOOK_FOR_FILLING = 30 * SECOND
 """How often a clock looks whether definitions made live elsewhere have been left half-filled."""
 
 TICK = 1.0
-"""Seconds between looks: an absence is acted on within this of its instant."""
+"""Seconds between looks; what is known to fall due sooner is looked at in its instant."""
 
 log = logging.getLogger(__name__)
 

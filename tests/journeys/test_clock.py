@@ -16,7 +16,7 @@ from journeys.playbook import Playbook
 from journeys.service import Service
 from journeys.store.database import Database
 from journeys.store.tables import journeys, metadata, tasks
-from signals.instant import Instant
+from signals.instant import SECOND, Instant
 
 SOON = 20.0
 """Seconds after which a test that waits for a thread has failed."""
@@ -110,6 +110,23 @@ def test_a_task_climbs_its_ladder_once_for_each_level(house: House) -> None:
     assert levels[1] == levels[2] > 0
 
 
+def test_a_clock_rests_until_what_falls_due_before_the_next_beat(house: House) -> None:
+    house.happens("go", "ash")
+    rests = []
+    for now in (after_start("58m"), after_start("1h") - SECOND // 4, after_start("1h"), after_start("1h")):
+        house.now = now
+        house.clock.tick()
+        rests.append(house.clock.rest())
+    assert rests == [None, 0.25, None, None]
+
+
+def test_a_clock_that_may_not_go_on_waits_for_the_beat(house: House) -> None:
+    house.happens("go", "ash")
+    house.now, house.unread = after_start("61m"), after_start("1h")
+    house.clock.tick()
+    assert house.clock.rest() is None
+
+
 def test_when_it_last_ticked_is_known(house: House) -> None:
     house.now = after_start("3h")
     house.clock.tick()
@@ -134,6 +151,9 @@ class Stumbling:
             raise ValueError("nobody foresaw this")
         self._stop.set()
         return 1
+
+    def rest(self) -> None:
+        return None
 
     def rescue(self, now: Instant) -> int:
         return self.tick()
