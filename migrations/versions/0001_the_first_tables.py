@@ -388,3 +388,27 @@ def upgrade() -> None:
         batch_op.create_index("ix_tasks_account_status", ["account", "status"], unique=False)
         batch_op.create_index("ix_tasks_owner_status", ["owner", "status"], unique=False)
         batch_op.create_index("ix_tasks_sla_at", ["sla_at"], unique=False)
+
+    op.create_table(
+        "unassigned",
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.Column("visitor", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("history", sa.Boolean(), nullable=False),
+        sa.Column("kept_at", InstantType(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_unassigned")),
+    )
+    with op.batch_alter_table("unassigned", schema=None) as batch_op:
+        batch_op.create_index("ix_unassigned_kept_at", ["kept_at"], unique=False)
+        batch_op.create_index("ix_unassigned_visitor", ["visitor"], unique=False)
+
+    op.create_table(
+        "visitors",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("sign_ins", JsonType(), nullable=False),
+        sa.Column("seen_at", InstantType(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_visitors")),
+    )
+    with op.batch_alter_table("visitors", schema=None) as batch_op:
+        batch_op.create_index("ix_visitors_seen_at", ["seen_at"], unique=False)

@@ -8,6 +8,8 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 import sqlalchemy as sa
 
+from journeys.arrivals import Arrival
+from journeys.recognition import Visits
 from journeys.store import accounts, bulk, dead, outcomes
 from journeys.store.log import HISTORY
 from journeys.store.tables import log, positions
@@ -16,7 +18,8 @@ from signals.event import Event, Named, named, unpack
 from signals.feeds.port import Record
 from signals.instant import Instant
 from signals.problem import Problem, id_conflict
-from signals.sources import cloudevents
+from signals.sources.records import read_record
+from signals.sources.segment import AS_SHIPPED, Translator
 
 OpenWork: TypeAlias = Callable[[sa.Connection, Iterable[str], Instant], Work]
 """Makes the unit of work on these accounts, locked and brought to the present playbook."""
@@ -38,23 +41,19 @@ class Taken(NamedTuple):
     letters: Sequence[tuple[Record, Problem]] = ()  # the dead ones, kept in the database, with their reasons
 
 
-class _Arrival(NamedTuple):
-    """One event of a batch with the record it came in, and its key and content hash as it was sent."""
-
-    event: Event
-    record: Record
-    history: bool
-    key: bytes
-    content: bytes
-
-
 class Batch:
     """One batch of records inside its transaction."""
 
     def __init__(
-        self, open_work: OpenWork, connection: sa.Connection, records: Sequence[Record], now: Instant
+        self,
+        open_work: OpenWork,
+        connection: sa.Connection,
+        records: Sequence[Record],
+        now: Instant,
+        translator: Translator = AS_SHIPPED,
     ) -> None:
         self._open_work, self._connection, self._now = open_work, connection, now
+        self._translator = translator
         self._partition = records[0].partition if records else ""
         self._position = position(connection, self._partition) if records else 0
         self._records = [record for record in records if record.offset >= self._position]
@@ -62,6 +61,7 @@ class Batch:
         self._stale = skipped or len(self._records) < len(records)
         self._dead: list[tuple[Record, Problem]] = []
         self._duplicates = 0
+        self._visits: Visits | None = None
 
     def take(self) -> Taken:
         """Everything in the order of arrival. Raises StaleOwner where the batch does not begin at the position."""
@@ -108,27 +108,29 @@ class Batch:
         self._finish(used)
         return Taken(agenda.folded, self._duplicates, len(self._dead), used, emitted, reached)
 
-    def _open(self, arrivals: Sequence[_Arrival], also: Iterable[str] = ()) -> Work:
+    def _open(self, arrivals: Sequence[Arrival], also: Iterable[str] = ()) -> Work:
         wanted = {arrival.event.account for arrival in arrivals if arrival.event.account is not None} | set(
             also
         )
         began = arrivals[0].event.received_at if arrivals else self._now
         return self._open_work(self._connection, wanted, began)
 
-    def _arrivals(self) -> list[_Arrival]:
+    def _arrivals(self) -> list[Arrival]:
         """The events of the records; what cannot be one is a dead letter."""
-        found: list[_Arrival] = []
+        found: list[Arrival] = []
         for record in self._records:
             history = HISTORY in record.headers
-            for item in _events_of(record, self._now):
+            for item in _events_of(record, self._now, self._translator):
                 if isinstance(item, Problem):
                     self._dead.append((record, item))
                 else:
-                    found.append(_Arrival(item.event, record, history, item.key, item.content))
+                    found.append(Arrival(item.event, record, history, item.key, item.content))
         return self._identified(found)
 
-    def _identified(self, arrivals: list[_Arrival]) -> list[_Arrival]:
-        """With their accounts: a contact of one account names it (semantics §2)."""
+    def _identified(self, arrivals: list[Arrival]) -> list[Arrival]:
+        """With their accounts: a contact of one account names it, and a visitor waits for theirs (semantics §2)."""
+        visits = self._visits = Visits(self._connection, arrivals, self._now)
+        arrivals = visits.recognise(arrivals)
         nameless = {
             a.event.contact for a in arrivals if a.event.account is None and a.event.contact is not None
         }
@@ -144,13 +146,22 @@ class Batch:
             if event.account is None:
                 known = homes.get(event.contact or "", [])
                 if len(known) != 1:
-                    self._dead.append((arrival.record, _homeless(event, known)))
+                    if not visits.wait(arrival):
+                        self._dead.append((arrival.record, _homeless(event, known)))
                     continue
                 arrival = arrival._replace(event=msgspec.structs.replace(event, account=known[0]))  # noqa: PLW2901
             found.append(arrival)
-        return found
+        self._settle(visits)
+        return visits.attach(found)
 
-    def _fresh(self, arrivals: list[_Arrival]) -> list[_Arrival]:
+    def _settle(self, visits: Visits) -> None:
+        for arrival, problem in visits.settle():
+            if problem is None:
+                self._duplicates += 1
+            else:
+                self._dead.append((arrival.record, problem))
+
+    def _fresh(self, arrivals: list[Arrival]) -> list[Arrival]:
         """Those seen for the first time: the first wins, the same again is nothing, other content a dead letter (I3)."""
         known = outcomes.known_hashes(self._connection, [arrival.key for arrival in arrivals])
         found = []
@@ -173,6 +184,8 @@ class Batch:
             return
         last = done[-1]
         partition, following = last.partition, last.offset + 1
+        if self._visits is not None:
+            self._visits.save(following)
         dead.bury(self._connection, [entry for entry in self._dead if entry[0].offset < following], self._now)
         move(self._connection, partition, self._position, following, self._now)
 
@@ -180,7 +193,7 @@ class Batch:
 class _Agenda:
     """What happens in a batch of all accounts, by instant: what is due before what arrives."""
 
-    def __init__(self, work: Work, arrivals: Sequence[_Arrival], horizon: Instant) -> None:
+    def __init__(self, work: Work, arrivals: Sequence[Arrival], horizon: Instant) -> None:
         self._work, self._horizon = work, horizon
         self._arrivals = list(arrivals)
         self.folded = 0
@@ -198,7 +211,7 @@ class _Agenda:
         """The account has moved: its next due instant is another."""
         self._push(account)
 
-    def __iter__(self) -> Iterator[tuple[Instant, str, _Arrival | None]]:
+    def __iter__(self) -> Iterator[tuple[Instant, str, Arrival | None]]:
         while True:
             arrival = self._arrivals[self.folded] if self.folded < len(self._arrivals) else None
             while self._due and self._work.states[self._due[0][2]].due() != self._due[0][0]:
@@ -222,11 +235,12 @@ class _Agenda:
         return next(place for place, record in enumerate(records) if record.offset == offset)
 
 
-def _events_of(record: Record, now: Instant) -> Sequence[Named | Problem]:
-    """Our own log holds what we checked and wrote; anything else is read as a CloudEvent."""
+def _events_of(record: Record, now: Instant, translator: Translator) -> Sequence[Named | Problem]:
+    """Our own log holds what we checked and wrote; anything else is a CloudEvent or a Segment call."""
     if record.partition.startswith("log/") and record.value is not None:
         return [unpack(record.value)]
-    read = cloudevents.read_record(record.value, record.headers, now)
+    came = record.received_at if 0 < record.received_at < now else None
+    read = read_record(record.value, record.headers, now, translator._replace(came=came))
     return [
         item if isinstance(item, Problem) else named(_received(item, record.received_at)) for item in read
     ]

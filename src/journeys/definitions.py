@@ -219,6 +219,7 @@ def build(
             retired=[_compiled(draft) for draft in retired if draft.kind == "plays"],
             contents=of("content"),
             blocks=of("blocks"),
+            mappings=of("mappings"),
             policies=policies or (documents[0] if documents else Policies()),
             zone=zone,
             stamp=stamp,

@@ -22,6 +22,7 @@ from signals.instant import Instant
 from signals.problem import Problem, id_conflict
 from signals.sources import cloudevents, mapped
 from signals.sources.csv_rows import read_rows
+from signals.sources.segment import Translator
 
 BATCH = 1_000
 _CLOUDEVENT = (("content-type", b"application/cloudevents+json"),)
@@ -49,9 +50,19 @@ Reader = Callable[[Path, Instant], Iterator[tuple[int, Event | Problem]]]
 """Reads a file at an instant: for each row its number and an event, or what is wrong with it."""
 
 
-def reader(path: Path, mapping: Path | None) -> Reader:
-    """How to read this file: mapped rows, or CloudEvents lines. Raises ValueError for a mapping that is none."""
+def reader(path: Path, mapping: Path | None, segment: Translator | None = None) -> Reader:
+    """How to read this file: Segment calls where `segment` says how, mapped rows, or CloudEvents lines.
+
+    Raises ValueError for a mapping that is none.
+    """
+    if segment is not None:
+        return _calls(segment)
     return _lines if mapping is None else _mapped(path, mapping)
+
+
+def overriding(mapping: Path) -> Translator:
+    """Segment calls read by this mapping before the shipped names. Raises ValueError for a mapping that is none."""
+    return Translator(mapped.compile(_mapping(mapping)))
 
 
 class Importer:
@@ -63,10 +74,14 @@ class Importer:
         self._database, self._log, self._clock, self._history = database, log, clock, history
 
     def run(
-        self, path: Path, mapping: Path | None, progress: Callable[[int], None] = lambda _: None
+        self,
+        path: Path,
+        mapping: Path | None,
+        progress: Callable[[int], None] = lambda _: None,
+        segment: Translator | None = None,
     ) -> Imported:
         """The whole file, from where an import stopped half-way left off. Raises ValueError for a mapping that is none."""
-        read = reader(path, mapping)
+        read = reader(path, mapping, segment)
         name = _fingerprint(path, mapping)
         told = Imported(path.name, skipped_rows=self._begin(name))
         batch: list[tuple[int, Event]] = []
@@ -144,12 +159,27 @@ def _lines(path: Path, now: Instant) -> Iterator[tuple[int, Event | Problem]]:
             yield number, item
 
 
-def _mapped(path: Path, mapping: Path) -> Reader:
+def _calls(translator: Translator) -> Reader:
+    """JSON lines of Segment calls, or of batches of them."""
+
+    def read(path: Path, now: Instant) -> Iterator[tuple[int, Event | Problem]]:
+        for number, row in read_rows(path, "json"):
+            items = [row] if isinstance(row, Problem) else translator.read(row, now)
+            yield from ((number, item) for item in items)
+
+    return read
+
+
+def _mapping(path: Path) -> mapped.Mapping:
     try:
-        body = yaml.safe_load(mapping.read_text("utf-8"))
+        body = yaml.safe_load(path.read_text("utf-8"))
     except yaml.YAMLError as error:
-        raise ValueError(f"{mapping.name} is not YAML: {error}") from error
-    model = mapped.Mapping.model_validate(body)
+        raise ValueError(f"{path.name} is not YAML: {error}") from error
+    return mapped.Mapping.model_validate(body)
+
+
+def _mapped(path: Path, mapping: Path) -> Reader:
+    model = _mapping(mapping)
     mapper = mapped.compile(model)
     lookups = {table: mapper.index(table, _rows_of(path, table)) for table in mapper.tables}
 

@@ -2,10 +2,15 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Any, Protocol
 
+from journeys.store.database import Database
+from journeys.store.dead import bury
 from journeys.store.log import HISTORY, EmbeddedLog
 from signals.event import Event, encode
+from signals.feeds.port import Record
+from signals.instant import Instant
 from signals.problem import Problem, id_conflict
 
 
@@ -128,6 +133,27 @@ class KafkaIngest:
             raise Unavailable(str(error)) from error
         self.trouble = None
         return outcomes
+
+
+class SetAside:
+    """Keeps what came over HTTP and could not be taken, where the sender is told of success all the same: a dead
+    letter with the bytes and the reason. The same again for the same reason is the same letter.
+    """
+
+    def __init__(self, database: Database, place: str, clock: Callable[[], Instant]) -> None:
+        self._database, self._place, self._clock = database, place, clock
+
+    def __call__(self, refused: Sequence[tuple[bytes, Problem]]) -> None:
+        """Keep these durably."""
+        letters = [(Record(self._place, _number(value), value), problem) for value, problem in refused]
+        if letters:
+            with self._database.write() as connection:
+                bury(connection, letters, self._clock())
+
+
+def _number(value: bytes) -> int:
+    """Stands in for an offset: the same bytes have the same."""
+    return int.from_bytes(blake2b(value, digest_size=8).digest()) >> 1
 
 
 def answer(items: Sequence[Event | Problem], outlet: Outlet, history: bool = False) -> dict[str, Any]:

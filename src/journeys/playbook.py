@@ -16,6 +16,9 @@ from signals.freshness import Feeds, Promise, Promises
 from signals.instant import Instant
 from signals.profile import Profile, open_holds
 from signals.tone import Tone
+from signals.sources import mapped
+from signals.sources.mapping import Mapping as RowMapping
+from signals.sources.segment import MAPPING, Translator, Unnamed, digest_id
 from signals.watch import Watched
 
 
@@ -40,6 +43,7 @@ class Playbook:
         policies: Policies | None = None,
         health: HealthRules | None = None,
         zone: str = "UTC",
+        mappings: Iterable[RowMapping] = (),
         stamp: int = 0,
         current: bool = False,
         fresh: Collection[str] = (),
@@ -56,7 +60,8 @@ class Playbook:
         for content in contents:
             self.contents.setdefault(content.key, []).append(content)
         self.blocks = {block.key: block for block in blocks}
-        self.holds = [(hold.key, compile_condition(hold.when)) for hold in self.policies.holds]
+        self.mappings = {mapping.key: mapped.compile(mapping) for mapping in mappings}
+        self.holds = [(hold.key, self._compiled(hold.when)) for hold in self.policies.holds]
         self.sla = {
             policy.key: [
                 (None if rule.when is None else compile_condition(rule.when), rule) for rule in policy.rules
@@ -105,6 +110,10 @@ class Playbook:
             play
             for play in self.plays.values()
             if play.play.trigger.segment == segment and play.play.trigger.edge == edge
+    def segment(self, unnamed: Unnamed = digest_id) -> Translator:
+        """How calls of Segment libraries are read: a mapping called `segment` goes before the shipped names."""
+        return Translator(self.mappings.get(MAPPING), unnamed)
+
         ]
 
     def triggered_by_event(self, event_type: str) -> list[CompiledPlay]:

@@ -59,14 +59,15 @@ class Service:
     def take(self, records: Sequence[Record], now: Instant) -> Taken:
         """Fold a batch of one partition and move its position, all or nothing. Raises StaleOwner."""
         with self._database.write() as connection:
-            return Batch(self._work, connection, records, now).take()
+            return Batch(self._work, connection, records, now, self._playbook().segment()).take()
 
     def step(self, records: Sequence[Record], due_until: Instant) -> Taken:
         """The virtual clock's step: events and what falls due, of all accounts, in the order of their instants, until
         something is to be done outside an account. Answers how many records were used and which instant was reached.
         """
         with self._database.write() as connection:
-            return Batch(self._work, connection, records, due_until).take_in_order(due_until)
+            batch = Batch(self._work, connection, records, due_until, self._playbook().segment())
+            return batch.take_in_order(due_until)
 
     def bury(self, record: Record, reason: str, detail: str, now: Instant) -> tuple[Record, Problem]:
         """Give up on one record: a dead letter with its bytes, and the position moves past it (I8).

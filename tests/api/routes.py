@@ -42,6 +42,15 @@ SCOPE: dict[tuple[str, str], str] = {
 }
 """Documented routes and their scopes."""
 
+SEGMENT = {
+    ("POST", f"/v1/{name}")
+    for name in (
+        *("track", "identify", "group", "page", "screen", "alias", "batch", "import"),
+        *("t", "i", "g", "p", "s", "a", "b"),
+    )
+}
+"""Routes for Segment's libraries, with a key of scope ingest in Segment's places (`test_segment`)."""
+
 TOKEN = {("GET", "/v1/inapp/{contact}")}
 """Documented routes a customer's signed token opens, and no key."""
 
@@ -58,5 +67,6 @@ PUBLIC = {
     ("GET", "/p/{token}"),
     ("POST", "/p/{token}/{stop}"),
     ("GET", "/static/{file}"),
+    ("GET", "/v1/projects/{write_key}/settings"),
 }
 """Routes that ask for no key: machines of the operator, signed links, the pages' own files."""

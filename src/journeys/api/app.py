@@ -4,6 +4,7 @@ import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 from fastapi import Depends, FastAPI, Request
 from starlette.exceptions import HTTPException
@@ -24,17 +25,19 @@ from journeys.api import (
 )
 from journeys.api.access import guard_of
 from journeys.api.body import READ_SECONDS, BodyGuard
+from journeys.api.cors import Cors
 from journeys.api.document import document
 from journeys.api.headers import SafeHeaders
 from journeys.api.idempotency import Idempotency
 from journeys.bootstrap import Engine, Parts, outlet
-from journeys.ingest import Outlet
+from journeys.ingest import Outlet, SetAside
 from journeys.rehearsal import Trials
 from journeys.store.schema import current, head
+from signals.sources.segment import MAX_BYTES, Translator
 
 MIB = 1024 * 1024
-LIMITS = {"/v1/events": MIB, "/v1/": MIB, "/u/": 4096, "/p/": 4096}
-"""Bytes a request may have, by path."""
+LIMITS = {"/v1/": MIB, **dict.fromkeys(segment.PATHS, MAX_BYTES), "/u/": 4096, "/p/": 4096}
+"""Bytes a request may have, by path; one that ends in `/` is meant with all below it."""
 
 
 def create_app(
@@ -58,6 +61,7 @@ def create_app(
     guard = guard_of(parts.keys)
     where: Outlet = outlet(parts, beat)
     app.include_router(events.router(where, guard, parts.now, Idempotency(parts.database, parts.now)))
+    app.include_router(segment.router(_counter(parts, where), parts.settings.base_url))
     app.include_router(reads.router(parts.database, guard, parts.now))
     app.include_router(writes.router(parts.database, parts.service, guard, parts.now, beat))
     assert parts.settings.secret is not None
@@ -73,9 +77,21 @@ def create_app(
     inside = [] if open_console else [Depends(_session(parts))]
     app.include_router(console.router(parts.database, parts.now, parts.templates, inside))
     document(app)
-    app.add_middleware(BodyGuard, limits=LIMITS, seconds=body_seconds)
+    refusals = dict.fromkeys(segment.PATHS, segment.unread)
+    app.add_middleware(BodyGuard, limits=LIMITS, seconds=body_seconds, refusals=refusals)
+    app.add_middleware(Cors, paths=(*segment.PATHS, segment.SETTINGS))
     app.add_middleware(SafeHeaders)
     return app
+
+
+def _counter(parts: Parts, where: Outlet) -> segment.Counter:
+    """What the Segment routes need; a call without `messageId` gets an id of its own, as Segment gives it."""
+
+    def translator() -> Translator:
+        return parts.playbooks().segment(lambda _: uuid4().hex)
+
+    aside = SetAside(parts.database, "http/segment", parts.now)
+    return segment.Counter(parts.keys, where, aside, translator, parts.now)
 
 
 def _lifespan(engine: Engine | None) -> Callable[[FastAPI], Any]:

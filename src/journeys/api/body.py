@@ -20,6 +20,7 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
+Refusal: TypeAlias = Callable[[Problem], tuple[int, bytes, bytes]]
 
 MAX_BODY = 1024 * 1024
 """Bytes of a body, on the wire and inflated, where nothing else is said."""
@@ -36,8 +37,10 @@ class _Gone(Exception):
 
 
 class BodyGuard:
-    """Guards the paths that start with a key of `limits`; its value is the cap in bytes. The longest prefix wins.
+    """Guards the paths that are a key of `limits`, or start with one that ends in `/`; its value is the cap in bytes.
+    The exact path wins, then the longest prefix.
 
+    `refusals` says what is answered on a path where that is no `application/problem+json`: status, content type, body.
     `timeout` makes the context that ends a slow read with TimeoutError; tests pass one that is already over.
     """
 
@@ -47,11 +50,14 @@ class BodyGuard:
         limits: Mapping[str, int],
         *,
         seconds: float = READ_SECONDS,
+        refusals: Mapping[str, Refusal] | None = None,
         timeout: Callable[[float], AbstractAsyncContextManager[Any]] = asyncio.timeout,
     ) -> None:
         self._app = app
-        self._limits = sorted(limits.items(), key=lambda item: len(item[0]), reverse=True)
+        self._limits = limits
+        self._below = sorted((path for path in limits if path.endswith("/")), key=len, reverse=True)
         self._seconds = seconds
+        self._refusals = refusals or {}
         self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +69,7 @@ class BodyGuard:
         try:
             body = await self._read(scope["headers"], receive, limit)
         except Refused as refused:
-            await _answer(send, refused.problem)
+            await _answer(send, self._refusals.get(scope["path"], _as_problem)(refused.problem))
         except _Gone:
             return
         else:
@@ -74,7 +80,9 @@ class BodyGuard:
         if scope["type"] != "http":
             return None
         path = scope["path"]
-        return next((limit for prefix, limit in self._limits if path.startswith(prefix)), None)
+        if path in self._limits:
+            return self._limits[path]
+        return next((self._limits[prefix] for prefix in self._below if path.startswith(prefix)), None)
 
     async def _read(self, headers: Headers, receive: Receive, limit: int) -> bytes:
         """The inflated body. Raises Refused: 400 framing or gzip, 408 too slow, 413 too large, 415 encoding."""
@@ -189,14 +197,18 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _answer(send: Send, problem: Problem) -> None:
-    body = orjson.dumps(problem.as_json())
+def _as_problem(problem: Problem) -> tuple[int, bytes, bytes]:
+    return problem.status, b"application/problem+json", orjson.dumps(problem.as_json())
+
+
+async def _answer(send: Send, refusal: tuple[int, bytes, bytes]) -> None:
+    status, media, body = refusal
     headers = [
-        (b"content-type", b"application/problem+json"),
+        (b"content-type", media),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),  # the rest of the request is not read, so the connection is of no more use
     ]
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -17,6 +17,11 @@ _KEY: dict[str, Any] = {
     "scheme": "bearer",
     "description": "An API key: `journeys keys create`.",
 }
+_WRITE_KEY: dict[str, Any] = {
+    "type": "http",
+    "scheme": "basic",
+    "description": "The same as user name, without a password: how Segment's libraries send it.",
+}
 
 
 def document(app: FastAPI) -> None:
@@ -30,12 +35,12 @@ def document(app: FastAPI) -> None:
         schemas.update(CloudEvent=events.CLOUD_EVENT, Problem=problems.SCHEMA)
         for gone in ("HTTPValidationError", "ValidationError"):
             schemas.pop(gone, None)
-        parts["securitySchemes"] = {"key": _KEY}
+        parts["securitySchemes"] = {"key": _KEY, "writeKey": _WRITE_KEY}
         found["security"] = [{"key": []}]
         for operation in _operations(found):
             schemas.update(_taken_out(operation))
             operation["responses"].pop("422", None)
-            operation["responses"]["default"] = _PROBLEM
+            operation["responses"].setdefault("default", _PROBLEM)
         return found
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document

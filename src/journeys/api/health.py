@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from journeys.store.database import Database
 from journeys.store.sending import is_stopped
-from journeys.store.tables import accounts, dead_letters, log, messages, tasks
+from journeys.store.tables import accounts, dead_letters, log, messages, tasks, unassigned, visitors
 from signals.instant import SECOND, Instant
 
 Check = Callable[[], str | None]
@@ -79,6 +79,8 @@ _GAUGES: tuple[tuple[str, str, sa.Select[Any]], ...] = (
     ("accounts", "Accounts known", _count(accounts)),
     ("log_unread", "Records in the embedded log that are not folded yet", _count(log)),
     ("dead_letters", "Dead letters not replayed", _count(dead_letters, dead_letters.c.replayed_at.is_(None))),
+    ("events_unassigned", "Events of visitors nobody knows yet", _count(unassigned)),
+    ("visitors", "Visitors remembered", _count(visitors)),
     ("tasks_open", "Tasks that are not closed", _count(tasks, tasks.c.status != "closed")),
     (
         "tasks_breached",

@@ -11,7 +11,8 @@ from journeys.bootstrap import Parts
 from journeys.cli.common import Json, app, parts
 from journeys.cli.output import bar, fail, lines, note, say, table, tell
 from journeys.cli.remote import Remote, account_path, beside, import_file
-from journeys.importer import Imported, Importer, total_refused
+from journeys.importer import Imported, Importer, overriding, total_refused
+from journeys.store.library import LIVE
 from journeys.store.log import LogFeed
 from journeys.store.reads.overview import dead as dead_letters
 from journeys.store.reads.people import names
@@ -20,6 +21,9 @@ from journeys.store.tables import dead_letters as letters
 from journeys.wall import wall_clock
 from journeys.worker import Letters, Worker
 from signals.instant import Instant, iso, parse_instant
+from signals.sources.mapped import Mapping
+from signals.sources.mapped import compile as compile_mapping
+from signals.sources.segment import MAPPING, Translator
 
 events = typer.Typer(no_args_is_help=True, help="Events: bring files in.")
 dead = typer.Typer(no_args_is_help=True, help="Dead letters: what could not be taken, and why.")
@@ -35,22 +39,23 @@ def import_(
     mapping: Annotated[
         Path | None, typer.Option("--map", help="A mapping file for rows.", exists=True)
     ] = None,
-    format: Annotated[str, typer.Option(help="cloudevents, or csv/json with --map.")] = "cloudevents",  # noqa: A002
+    format: Annotated[str, typer.Option(help="cloudevents, segment; csv, json: --map.")] = "cloudevents",  # noqa: A002
     current: Annotated[
         bool, typer.Option(help="React to it as if it happened now; default: history, silent.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Bring files into the log and fold them: with a progress bar, resumable, counting nothing twice."""
-    if format not in ("cloudevents", "csv", "json"):
-        fail(f"--format {format}: read are cloudevents, and csv or json rows with --map")
-    if format != "cloudevents" and mapping is None:
+    if format not in ("cloudevents", "segment", "csv", "json"):
+        fail(f"--format {format}: read are cloudevents, segment, and csv or json rows with --map")
+    if format in ("csv", "json") and mapping is None:
         fail(f"--format {format} needs --map: which column is the account, the time, the type?")
+    segment = format == "segment"
     with beside() as remote:
         if remote is None:
-            results, folding = _import_here(files, mapping, history=not current)
+            results, folding = _import_here(files, mapping, not current, segment)
         else:
-            results, folding = _import_there(remote, files, mapping, history=not current), None
+            results, folding = _import_there(remote, files, mapping, not current, segment), None
     body = {
         "files": [_told(result) for result in results],
         "folded": None if folding is None else folding.rows,
@@ -63,23 +68,41 @@ def _told(result: Imported) -> dict[str, Any]:
     return {name: getattr(result, name) for name in Imported.__struct_fields__}
 
 
-def _import_here(files: list[Path], mapping: Path | None, history: bool) -> tuple[list[Imported], Imported]:
+def _import_here(
+    files: list[Path], mapping: Path | None, history: bool, segment: bool
+) -> tuple[list[Imported], Imported]:
     with parts() as made:
+        live = made.playbooks().segment() if segment else None
+        translator = overriding(mapping) if segment and mapping is not None else live
         importer = Importer(made.database, made.log, made.now, history)
         results = []
         for file in files:
             with bar(file.name, None) as moved:
-                results.append(importer.run(file, mapping, moved))
+                results.append(importer.run(file, mapping, moved, translator))
         return results, _fold(made)
 
 
-def _import_there(remote: Remote, files: list[Path], mapping: Path | None, history: bool) -> list[Imported]:
-    """Posted to the running service, which folds them."""
+def _import_there(
+    remote: Remote, files: list[Path], mapping: Path | None, history: bool, segment: bool
+) -> list[Imported]:
+    """Read here and posted to the running service, which folds them."""
     results = []
+    translator = _translator(remote, mapping) if segment else None
     for file in files:
         with bar(file.name, None) as moved:
-            results.append(import_file(remote, file, mapping, history, wall_clock(), moved))
+            results.append(import_file(remote, file, mapping, history, wall_clock(), moved, translator))
     return results
+
+
+def _translator(remote: Remote, mapping: Path | None) -> Translator:
+    """How Segment calls are read: by the mapping given, else by the one that is live at the service."""
+    if mapping is not None:
+        return overriding(mapping)
+    if all(each["key"] != MAPPING for each in remote.get("/v1/mappings", limit=200)["items"]):
+        return Translator()
+    versions = remote.get(f"/v1/mappings/{MAPPING}/versions")["items"]
+    bodies = [each["body"] for each in versions if each["status"] in LIVE]
+    return Translator(compile_mapping(Mapping.model_validate(bodies[0]))) if bodies else Translator()
 
 
 def _fold(made: Parts) -> Imported:

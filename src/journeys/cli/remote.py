@@ -16,6 +16,7 @@ from journeys.importer import Imported, reader
 from signals.event import encode
 from signals.instant import Instant
 from signals.problem import Problem
+from signals.sources.segment import Translator
 
 BATCH = 500
 """Events a request, the most `POST /v1/events` takes."""
@@ -121,6 +122,7 @@ def import_file(
     history: bool,
     now: Instant,
     progress: Callable[[int], None],
+    segment: Translator | None = None,
 ) -> Imported:
     """Read the file here and post its events; a row that gives none is counted here and never leaves this machine.
 
@@ -129,7 +131,7 @@ def import_file(
     told = Imported(path.name)
     waiting: list[tuple[int, bytes]] = []
     size = 0
-    for number, item in reader(path, mapping)(path, now):
+    for number, item in reader(path, mapping, segment)(path, now):
         told.rows = max(told.rows, number)
         if isinstance(item, Problem):
             told.refuse(item.reason, item.detail, number)

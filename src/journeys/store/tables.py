@@ -124,6 +124,26 @@ events = sa.Table(
     _column("history", Flag),
     sa.Index("ix_events_account_time", "account", "time"),
 )
+visitors = sa.Table(
+    "visitors",  # people nobody knows yet, and who they turned out to be; the row is the lock of what waits for them
+    metadata,
+    _column("id", Text, primary_key=True),
+    _column("sign_ins", Json),
+    _column("seen_at", At),
+    sa.Index("ix_visitors_seen_at", "seen_at"),
+)
+unassigned = sa.Table(
+    "unassigned",  # what visitors did, until they are known
+    metadata,
+    _column("key", Bytes, primary_key=True),
+    _column("hash", Bytes),
+    _column("visitor", Text),
+    _column("body", Bytes),
+    _column("history", Flag),
+    _column("kept_at", At),
+    sa.Index("ix_unassigned_visitor", "visitor"),
+    sa.Index("ix_unassigned_kept_at", "kept_at"),
+)
 dead_letters = sa.Table(
     "dead_letters",
     metadata,

@@ -6,7 +6,7 @@ Each check returns the value it was given or raises Refused with a Problem that 
 import re
 from typing import Any, NoReturn
 
-from signals.event import ID_PATTERN, MAX_SKEW, Event
+from signals.event import AS_NAMED, ID_PATTERN, MAX_SKEW, TOLD, Event
 from signals.instant import LATEST, Instant, iso, parse_instant
 from signals.problem import Problem, Refused
 
@@ -87,7 +87,7 @@ def not_ahead(time: Instant, received_at: Instant, pointer: str = "/time") -> In
 def identified(body: dict[str, Any], data: dict[str, Any], name: str) -> str | None:
     """`account` or `contact`: the attribute, else `data.account_id` or `data.contact_id`."""
     value = body.get(name)
-    if value is not None:
+    if value is not None or body.get(AS_NAMED) is True:
         return party(value, name, f"/{name}")
     return party(data.get(f"{name}_id"), name, f"/data/{name}_id")
 
@@ -95,8 +95,9 @@ def identified(body: dict[str, Any], data: dict[str, Any], name: str) -> str | N
 def assemble(body: dict[str, Any], data: dict[str, Any], received_at: Instant) -> Event:
     """The event of these attributes (`id source type time account contact`); the rest of `body` is not read."""
     given = body.get("time")
-    told = None if given is None else moment(given)
-    time = received_at if told is None else not_ahead(told, received_at)
+    meant = None if given is None else moment(given)
+    time = received_at if meant is None else not_ahead(meant, received_at)
+    told = _told(body, meant)
     return Event(
         id=text(body.get("id"), "id", "/id"),
         source=text(body.get("source"), "source", "/source"),
@@ -106,9 +107,15 @@ def assemble(body: dict[str, Any], data: dict[str, Any], received_at: Instant) -
         contact=identified(body, data, "contact"),
         data=data,
         received_at=received_at,
-        timed=told is not None,
-        told=told if told is not None and told > time else None,
+        timed=meant is not None,
+        told=None if told == time else told,
     )
+
+
+def _told(body: dict[str, Any], meant: Instant | None) -> Instant | None:
+    """The time as it was first sent: `time` itself, unless we have put another in its place (`encode`)."""
+    first = body.get(TOLD)
+    return meant if first is None or meant is None else moment(first, f"/{TOLD}")
 
 
 def at_most(size: int, limit: int, what: str) -> None:

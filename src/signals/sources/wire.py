@@ -11,7 +11,7 @@ cannot prove clean goes to the slow path on the standard library, which alone de
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from math import isinf
 from typing import Any, NamedTuple, TypeAlias
@@ -80,7 +80,21 @@ def parse_items(raw: bytes) -> list[Any | Problem]:
     return value
 
 
-def _fast(raw: bytes, *, batch: bool) -> Any:
+def parse_envelope(raw: bytes, member: str) -> Any:
+    """One JSON document; where it is an object whose `member` is an array, each item of that is a value or the Problem
+    that spoils it (pointers start at the item). Raises Refused as `parse` does for all that lies around the array.
+    """
+    value = _fast(raw, batch=True, member=member)
+    if value is not None:
+        return value
+    value = _slow(raw)
+    if not isinstance(value, dict) or not isinstance(value.get(member), list):
+        return _unflawed(value)
+    items = [_value_or_problem(item) for item in value[member]]
+    return {**_unflawed({**value, member: []}), member: items}
+
+
+def _fast(raw: bytes, *, batch: bool, member: str | None = None) -> Any:
     """The value, when cheap scans prove it clean; else None (a null document is also left to the slow path)."""
     try:
         value = orjson.loads(raw)
@@ -89,12 +103,20 @@ def _fast(raw: bytes, *, batch: bool) -> Any:
     if not isinstance(value, (dict, list)) or _suspicious(raw):
         return None
     colons = 0
-    for item in value if batch and isinstance(value, list) else (value,):
+    for item in _apart(value, member) if batch else (value,):
         members = _members(item)
         if members < 0:
             return None
         colons += members
     return value if raw.count(b":") == colons else None  # fewer: a name was there twice and one was dropped
+
+
+def _apart(value: Any, member: str | None) -> Sequence[Any]:
+    """What is judged by itself: the items of the array, and what lies around it."""
+    if member is None:
+        return value if isinstance(value, list) else (value,)
+    inner = value.get(member) if isinstance(value, dict) else None
+    return [{**value, member: []}, *inner] if isinstance(inner, list) else (value,)
 
 
 def _suspicious(raw: bytes) -> bool:

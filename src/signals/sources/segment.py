@@ -1,0 +1,348 @@
+"""Segment's calls to events: `track identify group page screen alias`, alone or in a `batch`.
+
+Spec: Segment "HTTP Tracking API" and "Common fields"; RudderStack speaks the same. `messageId` is the event's id,
+`userId` the contact, `groupId` or `context.groupId` the account (an `identify` may name it by `traits.company.id`).
+An `anonymousId` goes along as `data.anonymous_id` where nobody is named or somebody becomes known: what it did is
+kept unassigned until then (semantics §2). Unknown fields are ignored, and so is what cannot be read but need not be
+there (a timestamp, a context); without a user, a name or a group that the call needs, it is refused.
+
+    track      by the name of the event (`signals.sources.segment_names`), `data` are the properties
+    identify   crm.contact_updated, `data.attributes` are the traits
+    group      crm.account_updated, `data.attributes` are the traits; a user it names belongs to the account
+    page       product.page_viewed            screen     product.screen_viewed
+    alias      crm.contact_merged, `data.from` is the previous id
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from hashlib import blake2b
+from typing import Any, NamedTuple, TypeAlias
+from zoneinfo import available_timezones
+
+import msgspec
+import orjson
+
+from signals.event import Event
+from signals.instant import EARLIEST, LATEST, Instant, parse_instant
+from signals.problem import Problem, Refused
+from signals.sources import segment_names
+from signals.sources.envelope import at_most, not_ahead, party, reject, text
+from signals.sources.mapped import Mapper
+
+SOURCE = "segment"
+"""The source of every event from a Segment library, whichever way it came: a message is known by its `messageId`."""
+
+MAPPING = "segment"
+"""Key of the `mapping` definition that goes before the shipped names."""
+
+MAX_BYTES = 500 * 1024
+"""Bytes of one request, inflated."""
+
+MAX_MESSAGE = 32 * 1024
+"""Bytes of one call over HTTP."""
+
+MAX_BATCH = 2_500
+"""Calls of one batch."""
+
+ANONYMOUS = "anonymous_id"
+"""The member of `data` that names a visitor."""
+
+Message: TypeAlias = Mapping[str, Any]
+Unnamed: TypeAlias = Callable[[Message], str]
+"""Gives an id to a call without `messageId`."""
+
+
+def digest_id(message: Message) -> str:
+    """An id that the same call has again: for files and topics, which are read again."""
+    return blake2b(orjson.dumps(message, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+class Translator(NamedTuple):
+    """How calls are read: by which mapping before the shipped names, and how those without `messageId` are named.
+
+    `came` is when the calls came to us, where they have been lying in a topic since.
+    """
+
+    mapper: Mapper | None = None
+    unnamed: Unnamed = digest_id
+    came: Instant | None = None
+
+    def read(self, body: Any, received_at: Instant) -> list[Event | Problem]:
+        """The events of a call or of a batch of them, an item for each call. Never raises."""
+        if isinstance(body, Mapping) and isinstance(body.get("batch"), list):
+            return self.batch(body["batch"], body, received_at)
+        return [self.call(body, received_at)]
+
+    def batch(self, calls: Sequence[Any], around: Message, received_at: Instant) -> list[Event | Problem]:
+        """The events of a batch; what is `around` it (`sentAt`, `context`) holds for every call that does not say
+        otherwise. A call that is a Problem already stays one. Never raises."""
+        return [
+            call if isinstance(call, Problem) else self.call(_within(call, around), received_at)
+            for call in calls
+        ]
+
+    def call(self, message: Any, received_at: Instant, kind: str | None = None) -> Event | Problem:
+        """The event of one call; `kind` is what it is where the message need not say it. Never raises."""
+        try:
+            if not isinstance(message, Mapping):
+                reject("a call is a JSON object", "")
+            return self._event(message, kind or message.get("type") or message.get("action"), received_at)
+        except Refused as refused:
+            return refused.problem
+
+    def _event(self, message: Message, kind: Any, received_at: Instant) -> Event:
+        if not isinstance(kind, str) or kind not in _KINDS:
+            reject(f"type {kind!r:.40} is none of {', '.join(_KINDS)}", "/type")
+        who = _who(message)
+        event_type, account, data = _KINDS[kind](message, who)
+        if who.anonymous is not None and (who.user is None or kind in _MAKES_KNOWN):
+            data[ANONYMOUS] = who.anonymous
+        time, told = _time(message, received_at, self.came)
+        event = Event(
+            id=self._id(message),
+            source=SOURCE,
+            type=event_type,
+            time=time,
+            account=account,
+            contact=who.user,
+            data=data,
+            received_at=received_at,
+            timed=told is not None,
+            told=None if told == time else told,
+        )
+        return event if self.mapper is None else self._mapped(event, message)
+
+    def _id(self, message: Message) -> str:
+        given = message.get("messageId")
+        return text(self.unnamed(message) if given in (None, "") else given, "messageId", "/messageId")
+
+    def _mapped(self, event: Event, message: Message) -> Event:
+        """The event with the type and the data that the first rule for this call gives it, who and when unchanged."""
+        assert self.mapper is not None
+        row = {**message, "messageId": event.id}
+        found = self.mapper.events(row, 1, SOURCE, {}, event.received_at)[0]
+        if isinstance(found, Problem):
+            if found.reason == "unmapped":
+                return event
+            raise Refused(found)
+        kept = {ANONYMOUS: event.data[ANONYMOUS]} if ANONYMOUS in event.data else {}
+        return msgspec.structs.replace(event, type=found.type, data={**found.data, **kept})
+
+
+AS_SHIPPED = Translator()
+"""By the shipped names alone."""
+
+
+class _Who(NamedTuple):
+    """Whom a call speaks of: our contact, the visitor, our account."""
+
+    user: str | None
+    anonymous: str | None
+    group: str | None
+
+
+def recognised(body: Any) -> bool:
+    """Whether this looks like a call, or a batch of them."""
+    return isinstance(body, Mapping) and (
+        isinstance(body.get("batch"), list)
+        or (body.get("type") in _KINDS and not body.keys().isdisjoint(_IDS))
+    )
+
+
+_IDS = ("userId", "anonymousId", "messageId")
+
+
+def measure(message: Any) -> None:
+    """Raise Refused (413 `too_large`) for a call that is too large by itself."""
+    at_most(len(orjson.dumps(message)), MAX_MESSAGE, "a call")
+
+
+def _within(call: Any, around: Message) -> Any:
+    if not isinstance(call, Mapping):
+        return call
+    context = {**_object(around, "context"), **_object(call, "context")}
+    return {"sentAt": around.get("sentAt"), **call, "context": context}
+
+
+# ── whom and when ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _who(message: Message) -> _Who:
+    user, anonymous = _said(message, "userId"), _said(message, "anonymousId")
+    if user is None and anonymous is None:
+        reject("neither userId nor anonymousId says who this is of", "/userId")
+    if anonymous is not None:
+        text(anonymous, "anonymousId", "/anonymousId")
+    group = _said(message, "groupId") or _said(_object(message, "context"), "groupId")
+    return _Who(party(user, "userId", "/userId"), anonymous, party(group, "groupId", "/groupId"))
+
+
+def _said(message: Message, name: str) -> str | None:
+    """An id; libraries write numbers as numbers. None where it is missing or empty."""
+    value = message.get(name)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else value
+    return str(value).strip() or None
+
+
+def _time(message: Message, received_at: Instant, came: Instant | None) -> tuple[Instant, Instant | None]:
+    """When it happened by our clock, and by the sender's (None where it does not say).
+
+    `came - (sentAt - timestamp)` takes out what the sender's clock is wrong by (Segment "Common fields"). What
+    Segment itself sends on has been corrected: it says when Segment received it.
+    """
+    told = _instant(message.get("originalTimestamp")) or _instant(message.get("timestamp"))
+    corrected = _instant(message.get("timestamp")) if message.get("receivedAt") else None
+    sent = _instant(message.get("sentAt"))
+    if told is None:
+        return received_at, None
+    if corrected is None:
+        corrected = told if sent is None else (came or received_at) - (sent - told)
+    if not EARLIEST <= corrected <= LATEST:
+        corrected = told
+    return not_ahead(corrected, received_at, "/timestamp"), told
+
+
+def _instant(value: Any) -> Instant | None:
+    """An ISO 8601 time; one without a zone is meant in UTC, one that is none is as good as missing."""
+    if not isinstance(value, str):
+        return None
+    for written in (value, f"{value}Z"):
+        try:
+            return parse_instant(written)
+        except ValueError:
+            continue
+    return None
+
+
+# ── what happened ──────────────────────────────────────────────────────────────────────────────────────────────
+
+_Said: TypeAlias = tuple[str, str | None, dict[str, Any]]
+"""Type, account and data."""
+
+
+def _track(message: Message, who: _Who) -> _Said:
+    name = message.get("event")
+    if not isinstance(name, str) or not name.strip():
+        reject("event is missing: which event is tracked?", "/event")
+    meant = segment_names.meaning(name.strip())
+    return meant.type, who.group, segment_names.named(_object(message, "properties"), meant.fields)
+
+
+def _identify(message: Message, who: _Who) -> _Said:
+    context = _object(message, "context")
+    traits = _object(message, "traits") or _object(context, "traits")  # RudderStack's place for them
+    company = _said(_object(traits, "company"), "id")
+    account = who.group or party(company, "company id", "/traits/company/id")
+    attributes = {**_from_context(context), **_attributes(traits)}
+    if "name" not in attributes:
+        parts = [attributes.get(part) for part in ("first_name", "last_name")]
+        whole = " ".join(part for part in parts if isinstance(part, str) and part)
+        attributes |= {"name": whole} if whole else {}
+    return "crm.contact_updated", account, {"attributes": attributes}
+
+
+def _group(message: Message, who: _Who) -> _Said:
+    if who.group is None:
+        reject("groupId is missing: which account is this?", "/groupId")
+    return "crm.account_updated", who.group, {"attributes": _attributes(_object(message, "traits"))}
+
+
+def _page(message: Message, who: _Who) -> _Said:
+    seen = _object(_object(message, "context"), "page")
+    where = {name: seen[name] for name in ("path", "referrer", "search", "title", "url") if seen.get(name)}
+    return "product.page_viewed", who.group, {**where, **_viewed(message)}
+
+
+def _screen(message: Message, who: _Who) -> _Said:
+    return "product.screen_viewed", who.group, _viewed(message)
+
+
+def _alias(message: Message, who: _Who) -> _Said:
+    previous = _said(message, "previousId")
+    if previous is None:
+        reject("previousId is missing: who was this before?", "/previousId")
+    if who.user is None:
+        reject("userId is missing: who is this now?", "/userId")
+    return "crm.contact_merged", who.group, {"from": text(previous, "previousId", "/previousId")}
+
+
+def _viewed(message: Message) -> dict[str, Any]:
+    said = {name: message[name] for name in ("name", "category") if message.get(name)}
+    return {**_object(message, "properties"), **said}
+
+
+_KINDS: dict[str, Callable[[Message, _Who], _Said]] = {
+    "track": _track,
+    "identify": _identify,
+    "group": _group,
+    "page": _page,
+    "screen": _screen,
+    "alias": _alias,
+}
+_MAKES_KNOWN = ("identify", "group")
+KINDS = tuple(_KINDS)
+"""The calls there are."""
+
+
+# ── traits ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_RESERVED = {
+    name.replace("_", ""): name
+    for name in (
+        *(
+            "address",
+            "age",
+            "avatar",
+            "birthday",
+            "company",
+            "created_at",
+            "description",
+            "email",
+            "employees",
+        ),
+        *(
+            "first_name",
+            "gender",
+            "industry",
+            "last_name",
+            "name",
+            "phone",
+            "plan",
+            "title",
+            "username",
+            "website",
+        ),
+        *("timezone", "locale"),
+    )
+}
+"""Names of traits that Segment gives a meaning to, whatever their case (`createdAt`, `created_at`)."""
+
+
+def _attributes(traits: Message) -> dict[str, Any]:
+    """The traits under the names we know them by; `id` repeats who it is."""
+    return {
+        _RESERVED.get(name.replace("_", "").lower(), name): value
+        for name, value in traits.items()
+        if name != "id"
+    }
+
+
+def _from_context(context: Message) -> dict[str, Any]:
+    """The zone and language of the person's browser, which say when and how to write to them."""
+    zone, locale = context.get("timezone"), context.get("locale")
+    found = {"timezone": zone} if isinstance(zone, str) and zone in _zones() else {}
+    return {**found, "locale": locale} if isinstance(locale, str) and 1 < len(locale) <= 35 else found
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _object(message: Message, name: str) -> dict[str, Any]:
+    """The object there; anything else is as good as missing."""
+    value = message.get(name)
+    return value if isinstance(value, dict) else {}
