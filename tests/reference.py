@@ -21,13 +21,21 @@ def span(text: str) -> int:
 class Recount:
     """One account's whole history at one instant. `history` may hold later events: they have not happened yet.
 
-    `signals` are conditions by key, of signals that are open while their condition holds and at no other time.
+    `signals` are conditions by key, of signals that are open while their condition holds and at no other time;
+    `health` is the body of the health definition, under which the account has been scored since `created_at`.
     """
 
     def __init__(
-        self, history: list[Any], created_at: int, now: int, signals: dict[str, Any] | None = None
+        self,
+        history: list[Any],
+        created_at: int,
+        now: int,
+        signals: dict[str, Any] | None = None,
+        health: dict[str, Any] | None = None,
     ) -> None:
         self.signals = signals or {}
+        self.rules = health
+        self.scored_since = created_at
         self.past = sorted(
             (event for event in history if event.time <= now), key=lambda e: (e.time, e.source, e.id)
         )
@@ -302,11 +310,109 @@ class Recount:
 
     def number(self, number: Any, condition: dict[str, Any]) -> bool:
         """The number, divided by `per`, against the threshold."""
-        if "per" in condition and number is not ABSENT:
-            divisor = self.value(condition["per"], self.now)
-            good = is_number(divisor) and divisor != 0
-            number = Fraction(str(number)) / Fraction(str(divisor)) if good else ABSENT
-        return compare(number, {k: v for k, v in condition.items() if k in NUMERIC})
+        return compare(self.per(number, condition), {k: v for k, v in condition.items() if k in NUMERIC})
+
+    def per(self, number: Any, condition: dict[str, Any]) -> Any:
+        """The number, divided by `per` as it is now."""
+        if "per" not in condition or not is_number(number):
+            return number
+        divisor = self.value(condition["per"], self.now)
+        good = is_number(divisor) and divisor != 0
+        return Fraction(str(number)) / Fraction(str(divisor)) if good else ABSENT
+
+    # ── health ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def health(self, condition: dict[str, Any]) -> bool:
+        """The score, its band, or the score now less the score that long ago."""
+        words = {k: v for k, v in condition.items() if k in COMPARISONS}
+        if condition["health"] == "band":
+            return compare(ABSENT if self.band() is None else self.band(), words)
+        score = self.score()
+        if condition["health"] == "score":
+            return compare(ABSENT if score is None else score, words)
+        then = self.now - span(words.pop("in"))
+        before = self.at(then).score() if then >= self.scored_since else None
+        return compare(ABSENT if score is None or before is None else score - before, words)
+
+    def at(self, instant: int) -> "Recount":
+        """The same account at an instant of the past."""
+        return Recount(self.past, self.scored_since, instant, self.signals, self.rules)
+
+    def score(self) -> int | None:
+        """The weighted mean of what counts, rounded half up; None where nothing does."""
+        counted = [
+            (Fraction(str(one["weight"])), self.points(one))
+            for one in (self.rules or {"measures": []})["measures"]
+        ]
+        counted = [(weight, points) for weight, points in counted if points is not ABSENT]
+        if not counted:
+            return None
+        mean = sum(weight * points for weight, points in counted) / sum(weight for weight, _ in counted)
+        return (mean + Fraction(1, 2)).__floor__()
+
+    def points(self, measure: dict[str, Any]) -> Any:
+        """What the map makes of a measure's number; by policy where that is missing."""
+        number, pairs = self.measured(measure), measure["map"]
+        if number is ABSENT:
+            return Fraction(0) if measure.get("missing") == "zero" else ABSENT
+        if number <= pairs[0][0] or number >= pairs[-1][0]:
+            return Fraction(pairs[0][1] if number <= pairs[0][0] else pairs[-1][1])
+        right = next(place for place, pair in enumerate(pairs) if number < pair[0])
+        (x0, y0), (x1, y1) = pairs[right - 1], pairs[right]
+        return y0 + (number - Fraction(str(x0))) * Fraction(y1 - y0) / (Fraction(str(x1)) - Fraction(str(x0)))
+
+    def measured(self, measure: dict[str, Any]) -> Any:
+        """A measure's number, unless its newest event is too old for `last_known`."""
+        atom, missing = measure["value"], measure.get("missing")
+        number = self.quantity(atom)
+        if isinstance(missing, dict):
+            times = self.behind(atom)
+            if not times or self.now - max(times) > span(missing["last_known"]):
+                return ABSENT
+            if number is ABSENT and atom.keys() & {"average", "min", "max"} and "change" not in atom:
+                number = self.per(self.at(self.emptied(atom) - 1).amount(atom), atom)
+        return Fraction(str(number)) if is_number(number) else ABSENT
+
+    def quantity(self, atom: dict[str, Any]) -> Any:
+        """The number of an atom without comparison; of `absent`, whole days."""
+        word = next(name for name in ("attribute", *ATOMS) if name in atom)
+        if word == "attribute":
+            return self.per(self.value(atom["attribute"], self.now), atom)
+        if word == "absent":
+            silence = self.silence(atom)
+            return ABSENT if silence is None else silence // DAY
+        return self.per(NUMBERS[word](self, atom), atom)
+
+    def behind(self, atom: dict[str, Any]) -> list[int]:
+        """The times of all events an atom's number rests on."""
+        if "attribute" in atom:
+            name = atom["attribute"].removeprefix("account.")
+            told = [event for event in self.past if event.type == "crm.account_updated"]
+            return [event.time for event in told if name in event.data["attributes"]]
+        word = next(name for name in ATOMS if name in atom)
+        of = atom["of"] if word in ("sum", "average", "min", "max") else None
+        return [
+            e.time for e in self.events(atom[word], atom) if of is None or field(e.data, of) is not ABSENT
+        ]
+
+    def emptied(self, atom: dict[str, Any]) -> int:
+        """When the last number left the window."""
+        word = next(name for name in ("average", "min", "max") if name in atom)
+        times = [e.time for e in self.events(atom[word], atom) if is_number(field(e.data, atom["of"]))]
+        window = span(atom["in"])
+        step = MINUTE if window <= 48 * HOUR else HOUR if window <= 45 * DAY else DAY
+        return max(times, default=self.now) // step * step + step + window
+
+    def band(self) -> str | None:
+        """The band of the score, no better than any cap."""
+        score = self.score()
+        if score is None or self.rules is None:
+            return None
+        tops = self.rules.get("bands", {"red": 50, "amber": 75})
+        order = ("red", "amber", "green")
+        band = "red" if score <= tops["red"] else "amber" if score <= tops["amber"] else "green"
+        caps = [flag["cap"] for flag in self.rules.get("flags", []) if self.holds(flag["when"])]
+        return min([band, *caps], key=order.index)
 
 
 NUMBERS: dict[str, Any] = {
@@ -324,6 +430,7 @@ ATOMS: dict[str, Any] = {
     **NUMBERS,
     "attribute": Recount.attribute,
     "signal": Recount.signal,
+    "health": Recount.health,
     "regular": Recount.regular,
     "sequence": Recount.sequence,
     "latest": Recount.latest,

@@ -10,9 +10,11 @@ from builders import ACCOUNT, START, milestone, playbook, segment, signal, stage
 from histories import conditions, histories
 from journeys.react import live_through
 from journeys.state import new_state, pack
+from signals.definitions import HealthRules
 from signals.event import Event
 from signals.fold import after
 from signals.instant import DAY, Instant
+from signals.ledger import Entry
 from signals.profile import Profile
 from signals.watch import Edge, Watched, watch
 
@@ -26,7 +28,7 @@ LOOKS = 5_000
 
 @st.composite
 def definitions(draw: st.DrawFn) -> dict[str, Any]:
-    """Signals, segments, a milestone and stages, each possibly resting on those before it."""
+    """Signals, segments, a milestone, stages and health, each possibly resting on those before it."""
     used: list[dict[str, Any]] = []
 
     def condition() -> dict[str, Any]:
@@ -41,6 +43,27 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
     for place in range(draw(st.integers(1, 2))):
         parts["segments"].append(segment(f"g{place}", enter=condition(), tag=draw(st.booleans())))
         used += [{"segment": f"g{place}"}, {"tag": f"g{place}"}]
+    parts["health"] = HealthRules.model_validate(
+        {
+            "measures": [
+                {
+                    "key": "use",
+                    "value": {"count": "used", "in": "7d"},
+                    "map": [[0, 0], [4, 100]],
+                    "weight": 2,
+                },
+                {
+                    "key": "says",
+                    "value": {"attribute": "account.score"},
+                    "map": [[0, 0], [5, 100]],
+                    "weight": 1,
+                },
+            ],
+            "flags": [{"key": "flag", "when": condition(), "cap": "amber"}],
+        }
+    )
+    used += [{"health": "score", "lt": 60}, {"health": "band", "is": "amber"}]
+    used.append({"health": "change", "in": "1d", "lte": -10})
     for place in range(draw(st.integers(1, 3))):
         cooldown = draw(st.sampled_from(["0s", "1d", "7d"]))
         body: dict[str, Any] = {"when": condition()}
@@ -65,11 +88,14 @@ class Walk:
         self.watched, self.everything = watched, everything
         self.profile = Profile(id=ACCOUNT, created_at=START)
         self.edges: list[Edge] = []
+        self.ledger: list[Entry] = []
         self._look(START, None)
 
     def _look(self, now: Instant, touched: set[str] | None) -> None:
         self.profile = self.profile.copy()
-        self.edges += watch(self.profile, self.watched, now, None if self.everything else touched).edges
+        sight = watch(self.profile, self.watched, now, None if self.everything else touched)
+        self.edges += sight.edges
+        self.ledger += sight.ledger
 
     def until(self, now: Instant) -> None:
         looks = 0
@@ -104,6 +130,7 @@ def test_looking_where_something_was_touched_comes_to_the_same_as_looking_everyw
         walk.until(END)
     assert touched_only.made() == all_of_it.made()
     assert touched_only.edges == all_of_it.edges
+    assert touched_only.ledger == all_of_it.ledger
 
 
 @ROUNDS

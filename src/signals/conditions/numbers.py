@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from signals.attributes import DERIVED
+from signals.attributes import DERIVED, account_value
 from signals.conditions import compile_condition, parse_condition
 from signals.conditions.history import AbsentNode, ChangeNode
 from signals.conditions.node import Moment, Node, soonest
@@ -13,7 +13,7 @@ from signals.conditions.states import AttributeNode, ConditionRefused
 from signals.conditions.windows import MeasureNode, WindowNode
 from signals.instant import Duration, Instant
 from signals.measures import Last, Measure
-from signals.operators import MISSING, Comparison, is_number
+from signals.operators import MISSING, Comparison, is_number, ratio
 
 _NEVER_ASKED: dict[str, dict[str, Any]] = {
     "attribute": {"exists": True},
@@ -69,7 +69,7 @@ class Number(Node):
         return (float(value) if is_number(value) else None), until
 
     def _last(self, moment: Moment) -> Any:
-        """The number just before its window became empty."""
+        """The number just before its window became empty, by today's divisor."""
         if self.word not in _EMPTY_ARE_MISSING:
             return MISSING
         node: WindowNode = self.node
@@ -78,7 +78,10 @@ class Number(Node):
         )
         if last is None or node.far is None:
             return MISSING
-        return node.value(moment._replace(now=(last + 1) * node.step + node.far - 1))
+        number = node.number(moment._replace(now=(last + 1) * node.step + node.far - 1))
+        if node.divisor is None:
+            return number
+        return ratio(number, account_value(moment.profile, node.divisor, moment.now)[0])
 
     def reads(self) -> Iterator[str]:
         yield from self.node.reads()
