@@ -165,6 +165,18 @@ def upgrade() -> None:
         batch_op.create_index("ix_events_account_time", ["account", "time"], unique=False)
 
     op.create_table(
+        "feeds",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("every", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("types", JsonType(), nullable=False),
+        sa.Column("since", InstantType(), nullable=False),
+        sa.Column("before", InstantType(), nullable=True),
+        sa.Column("first", InstantType(), nullable=True),
+        sa.Column("last", InstantType(), nullable=True),
+        sa.Column("gaps", JsonType(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "every", name=op.f("pk_feeds")),
+    )
+    op.create_table(
         "gaps",
         sa.Column("partition", sa.Text(), nullable=False),
         sa.Column("first_offset", sa.BigInteger(), autoincrement=False, nullable=False),

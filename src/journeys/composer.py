@@ -85,7 +85,7 @@ class Composer:
         cause = (
             journey.cause.as_event(profile.id) if journey is not None and journey.cause is not None else None
         )
-        moment = Moment(profile, now, cause, contact)
+        moment = Moment(profile, now, cause, contact, feeds=playbook.feeds)
         try:
             return self._render(message, content, playbook, moment, context)
         except RenderFailed as failure:

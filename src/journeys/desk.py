@@ -62,7 +62,7 @@ class Desk:
 
     def _targets(self, order: TaskOrder, profile: Profile) -> tuple[str | None, str | None]:
         """First match of the SLA policy's rules; a task whose policy does not exist has no clock."""
-        moment = Moment(profile, order.at)
+        moment = Moment(profile, order.at, feeds=self._playbook.feeds)
         for node, rule in self._playbook.sla.get(order.sla, ()):
             if node is None or node.test(moment)[0]:
                 return rule.first_touch, rule.resolve

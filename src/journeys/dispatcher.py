@@ -153,8 +153,10 @@ class _Round:
     ) -> None:
         self._connection, self._now, self._reached = connection, now, reached
         self._composer = dispatcher._composer
-        self._playbook = dispatcher._playbook()
-        self._work = dispatcher.work(connection, self._playbook, (account for _, account in due), reached)
+        self._work = dispatcher.work(
+            connection, dispatcher._playbook(), (account for _, account in due), reached
+        )
+        self._playbook = self._work.playbook
         self._ids = [identifier for identifier, _ in due]
         self._rendered: dict[str, Rendered] = {}
         self._mails: dict[str, Mail] = {}

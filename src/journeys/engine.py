@@ -12,6 +12,7 @@ from journeys.state import AccountState
 from plays.play import CompiledPlay
 from signals.conditions import Moment
 from signals.event import Event
+from signals.freshness import Feeds
 from signals.instant import Instant
 from signals.operators import dig
 from signals.profile import Profile
@@ -39,11 +40,11 @@ class TaskOrder(msgspec.Struct, frozen=True, kw_only=True):
     at: Instant
 
 
-def moment_of(profile: Profile, now: Instant, journey: Journey) -> Moment:
+def moment_of(profile: Profile, now: Instant, journey: Journey, feeds: Feeds | None = None) -> Moment:
     """What the conditions of a journey see: the profile now, its cause with the person who caused it, its key."""
     event = None if journey.cause is None else journey.cause.as_event(journey.account)
     contact = profile.contacts.get(event.contact) if event is not None and event.contact else None
-    return Moment(profile, now, event, contact, journey.key)
+    return Moment(profile, now, event, contact, journey.key, feeds)
 
 
 class Run:
@@ -69,8 +70,8 @@ class Run:
     def moment(self, journey: Journey | None = None) -> Moment:
         """What conditions see now; inside a journey also its cause and key."""
         if journey is None:
-            return Moment(self.profile, self.now)
-        return moment_of(self.profile, self.now, journey)
+            return Moment(self.profile, self.now, feeds=self.playbook.feeds)
+        return moment_of(self.profile, self.now, journey, self.playbook.feeds)
 
     def put(self, journey: Journey) -> Journey:
         """Keep the journey as it is now."""
@@ -176,7 +177,8 @@ def _journey_key(candidate: Candidate) -> str | None:
 def _why_not(run: Run, candidate: Candidate, key: str | None) -> tuple[str | None, list[dict[str, Any]]]:
     """The first check that fails, and every check with what it saw."""
     play, checks = candidate.play, []
-    moment = Moment(run.profile, run.now, candidate.cause.as_event(run.profile.id), None, key)
+    cause = candidate.cause.as_event(run.profile.id)
+    moment = Moment(run.profile, run.now, cause, None, key, run.playbook.feeds)
 
     def failed(name: str, bad: bool, saw: Any) -> bool:
         checks.append({"check": name, "passed": not bad, "saw": saw})

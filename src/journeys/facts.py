@@ -29,7 +29,8 @@ def facts_for(
     journey = _journey(state, message)
     contact = None if state is None else state.profile.contacts.get(message.contact)
     play = None if journey is None else playbook.version(journey.play, journey.version)
-    moment = None if state is None or journey is None else moment_of(state.profile, now, journey)
+    seen = None if state is None or journey is None else (state.profile, now, journey, playbook.feeds)
+    moment = None if seen is None else moment_of(*seen)
     control = playbook.in_control(message.account)
     mine = [
         charge

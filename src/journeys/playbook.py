@@ -1,6 +1,7 @@
 """The playbook: all live definitions compiled once, shared by every worker until one of them changes."""
 
 from collections.abc import Collection, Iterable, Sequence
+from copy import copy
 from typing import Any
 
 import orjson
@@ -15,10 +16,10 @@ from signals.definitions import HealthRules, Milestone, Segment, Signal, Stage
 from signals.freshness import Feeds, Promise, Promises
 from signals.instant import Instant
 from signals.profile import Profile, open_holds
-from signals.tone import Tone
 from signals.sources import mapped
 from signals.sources.mapping import Mapping as RowMapping
 from signals.sources.segment import MAPPING, Translator, Unnamed, digest_id
+from signals.tone import Tone
 from signals.watch import Watched
 
 
@@ -26,7 +27,8 @@ class Playbook:
     """What `react` goes by. Plays are found by key, or by (key, version) for journeys pinned to an older one.
 
     `stamp` tells one set of live definitions from the next; `current` says whether the change that made it was to
-    fire and start where things hold already (semantics §4), and `fresh` are the plays it made live.
+    fire and start where things hold already (semantics §4), and `fresh` are the plays it made live. `promises` is
+    what the policies promise of feeds (None: nothing), `feeds` what was heard of them.
     """
 
     def __init__(
@@ -36,14 +38,14 @@ class Playbook:
         segments: Iterable[Segment] = (),
         milestones: Iterable[Milestone] = (),
         stages: Sequence[Stage] = (),
+        health: HealthRules | None = None,
         plays: Iterable[CompiledPlay] = (),
         retired: Iterable[CompiledPlay] = (),
         contents: Iterable[Content] = (),
         blocks: Iterable[Block] = (),
-        policies: Policies | None = None,
-        health: HealthRules | None = None,
-        zone: str = "UTC",
         mappings: Iterable[RowMapping] = (),
+        policies: Policies | None = None,
+        zone: str = "UTC",
         stamp: int = 0,
         current: bool = False,
         fresh: Collection[str] = (),
@@ -52,10 +54,14 @@ class Playbook:
         self.stamp, self.current = stamp, current
         self.policies = policies or Policies()
         self.zone = zone
+        milestones = list(milestones)
+        self.promises = promised(self.policies, milestones)
+        self.feeds: Feeds | None = None
         self.signals = {signal.key: signal for signal in signals}
         self.segments = {segment.key: segment for segment in segments}
-        self.plays = {play.key: play for play in plays}
-        self._versions = {(play.key, play.version): play for play in (*retired, *self.plays.values())}
+        self.plays = {play.key: play.heeding(self.promises) for play in plays}
+        older = [play.heeding(self.promises) for play in retired]
+        self._versions = {(play.key, play.version): play for play in (*older, *self.plays.values())}
         self.contents: dict[str, list[Content]] = {}
         for content in contents:
             self.contents.setdefault(content.key, []).append(content)
@@ -64,12 +70,12 @@ class Playbook:
         self.holds = [(hold.key, self._compiled(hold.when)) for hold in self.policies.holds]
         self.sla = {
             policy.key: [
-                (None if rule.when is None else compile_condition(rule.when), rule) for rule in policy.rules
+                (None if rule.when is None else self._compiled(rule.when), rule) for rule in policy.rules
             ]
             for policy in self.policies.sla
         }
         self._block_conditions: dict[bytes, Node] = {
-            orjson.dumps(block.when, option=orjson.OPT_SORT_KEYS): compile_condition(block.when)
+            orjson.dumps(block.when, option=orjson.OPT_SORT_KEYS): self._compiled(block.when)
             for block in self.blocks.values()
             if block.when is not None
         }
@@ -80,8 +86,19 @@ class Playbook:
             stages,
             [signal for play in self.plays.values() if (signal := play.date_signal()) is not None],
             self._nodes(),
+            promises=self.promises,
+            health=health,
         )
         self._by_type: dict[str, list[CompiledPlay]] = {}
+
+    def _compiled(self, condition: Any) -> Node:
+        return compile_condition(condition, self.promises)
+
+    def seeing(self, feeds: Feeds) -> "Playbook":
+        """The same definitions, going by what was heard of the feeds."""
+        seeing = copy(self)
+        seeing.feeds = feeds
+        return seeing
 
     def _nodes(self) -> list[Node]:
         """Every condition outside the watched ones: what it counts must be kept too."""
@@ -91,9 +108,11 @@ class Playbook:
         tone = self.policies.tone
         if tone.warm or tone.brief_under_words:
             nodes.append(Keeper(Tone(tone.warm, tone.brief_under_words).named()))
-            promises=self.promises,
-            health=health,
         return nodes + list(self._block_conditions.values())
+
+    def segment(self, unnamed: Unnamed = digest_id) -> Translator:
+        """How calls of Segment libraries are read: a mapping called `segment` goes before the shipped names."""
+        return Translator(self.mappings.get(MAPPING), unnamed)
 
     def version(self, play: str, version: int) -> CompiledPlay:
         """The version of the play a journey is pinned to."""
@@ -110,10 +129,6 @@ class Playbook:
             play
             for play in self.plays.values()
             if play.play.trigger.segment == segment and play.play.trigger.edge == edge
-    def segment(self, unnamed: Unnamed = digest_id) -> Translator:
-        """How calls of Segment libraries are read: a mapping called `segment` goes before the shipped names."""
-        return Translator(self.mappings.get(MAPPING), unnamed)
-
         ]
 
     def triggered_by_event(self, event_type: str) -> list[CompiledPlay]:
@@ -132,7 +147,7 @@ class Playbook:
 
     def holds_on(self, profile: Profile, now: Instant) -> tuple[str, ...]:
         """Every reason for which the account is held now: holds placed on it, and those of the policies."""
-        moment = Moment(profile, now)
+        moment = Moment(profile, now, feeds=self.feeds)
         return (*open_holds(profile, now), *(key for key, node in self.holds if node.test(moment)[0]))
 
     def block_condition(self, when: Any) -> Node:
@@ -143,3 +158,21 @@ class Playbook:
         """Whether the account is in the global control group."""
         control = self.policies.control
         return bool(control.percent) and share(f"control/{control.salt}", account) < control.percent
+
+
+def promised(policies: Policies, milestones: Iterable[Milestone]) -> Promises | None:
+    """What the policies promise of feeds, None where that is nothing: then no condition has doubts."""
+    if not policies.feeds:
+        return None
+    derived = {
+        each.key: [
+            pattern for measure in compile_condition(each.when).measures() for pattern in measure.types
+        ]
+        for each in milestones
+    }
+    return Promises(promises_of(policies), derived)
+
+
+def promises_of(policies: Policies) -> list[Promise]:
+    """The promises as written."""
+    return [Promise(feed.source, tuple(feed.types), feed.every) for feed in policies.feeds]

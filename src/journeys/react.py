@@ -104,7 +104,7 @@ def react(
                 return reaction
     for _ in range(SETTLING_ROUNDS):
         state.profile = profile
-        sight = watch(profile, playbook.watched, now, touched, silent, too_old)
+        sight = watch(profile, playbook.watched, now, touched, silent, too_old, playbook.feeds)
         if sight.ledger:
             reaction.ledger += playbook.watched.explained(sight.ledger, event, touched)
         quiet = not (sight.edges or state.journeys or also)

@@ -15,9 +15,10 @@ from journeys.journey import Decision, Journey, decide
 from journeys.playbook import Playbook
 from journeys.react import Reaction, Settled, Stimulus, live_through, react, refill, unfilled
 from journeys.state import AccountState, new_state
-from journeys.store import accounts, bulk, consent, outcomes, scores, sending
+from journeys.store import accounts, bulk, consent, feeds, outcomes, scores, sending
 from journeys.store.tables import events as events_table
 from signals.event import Event
+from signals.freshness import Promises
 from signals.instant import Instant
 from signals.ledger import Entry
 from signals.profile import Profile, address
@@ -32,7 +33,10 @@ class Work:
     def __init__(
         self, connection: sa.Connection, playbook: Playbook, wording: Wording, wanted: Iterable[str]
     ) -> None:
-        self.connection, self.playbook = connection, playbook
+        self.connection = connection
+        self._promises = playbook.promises
+        self.playbook = playbook if self._promises is None else playbook.seeing(feeds.load(connection))
+        self._heard: dict[str, list[Instant]] = {}
         self._wording = wording
         self._before = accounts.lock_and_load(connection, wanted)
         self.states: dict[str, AccountState] = {
@@ -83,6 +87,8 @@ class Work:
             if not isinstance(stimulus, Event):
                 return False
             state = new_state(account, stimulus.time, self.playbook.stamp)
+        if self._promises is not None and isinstance(stimulus, Event):
+            self._hear(stimulus, self._promises)
         if silent:
             reactions = [react(state, stimulus, self.playbook, max(now, state.now), silent=True)]
         else:
@@ -93,6 +99,12 @@ class Work:
             self._gather(account, reaction)
         self.now = max(self.now, now)
         return any(reaction.emits for reaction in reactions)
+
+    def _hear(self, event: Event, promises: Promises) -> None:
+        """Note that a promised feed has spoken: whoever is looked at from here on goes by it."""
+        if event.source in promises.sources and self.playbook.feeds is not None:
+            self._heard.setdefault(event.source, []).append(event.time)
+            self.playbook = self.playbook.seeing(self.playbook.feeds.hear(event.source, [event.time]))
 
     def look(self, account: str, now: Instant) -> bool:
         """Let the account do the next thing that is due at it, and no more; True where it is to be done outside."""
@@ -135,6 +147,7 @@ class Work:
         outcomes.save_journeys(connection, self._journeys.values())
         self._save_tasks()
         outcomes.save_decisions(connection, self._decisions)
+        feeds.hear(connection, self._heard)
         scores.save(connection, self._ledger)
 
     def _take_receipts(self) -> None:

@@ -9,6 +9,7 @@ from plays.steps import MAX_STEPS, Goal, MessageStep, Percent, Step, Trigger, Wa
 from signals.conditions import Node, compile_condition
 from signals.conditions.grammar import Word
 from signals.definitions import Definition, Key, Signal, checked
+from signals.freshness import Promises
 from signals.instant import Duration, parse_duration
 from signals.measures import compile_where, type_matches
 
@@ -74,7 +75,8 @@ class Op:
 class Program:
     """The steps of a play, linked by id: explicit ids stay, others are numbered by place (`2`, `3.1.1`)."""
 
-    def __init__(self, play: Play) -> None:
+    def __init__(self, play: Play, promises: Promises | None = None) -> None:
+        self._promises = promises
         self.ops: dict[str, Op] = {}
         self.repeated: list[str] = []
         self.if_vacant = play.if_vacant
@@ -95,13 +97,14 @@ class Program:
     def _link_inside(self, op: Op, following: str | None) -> None:
         if op.kind == "branch":
             for place, arm in enumerate(op.body, 1):
-                when = None if arm.when is None else compile_condition(arm.when)
+                when = None if arm.when is None else compile_condition(arm.when, self._promises)
                 op.arms.append((when, self._link(arm.steps, f"{op.id}.{place}.", following)))
         elif op.kind == "split":
             for arm in op.body.arms:
                 op.arms.append((None, self._link(arm.steps, f"{op.id}.{arm.name}.", following)))
         elif isinstance(op.body, WaitStep):
-            op.until = None if op.body.until is None else compile_condition(op.body.until)
+            until = op.body.until
+            op.until = None if until is None else compile_condition(until, self._promises)
             op.else_ = op.body.else_
         elif isinstance(op.body, MessageStep):
             steps = op.body.if_vacant or self.if_vacant
@@ -138,17 +141,30 @@ class Program:
 
 
 class CompiledPlay:
-    """A version of a play, ready to run."""
+    """A version of a play, ready to run; `promises` are what its conditions may doubt."""
 
-    def __init__(self, play: Play, version: int = 1, paused: bool = False, draining: bool = False) -> None:
+    def __init__(
+        self,
+        play: Play,
+        version: int = 1,
+        paused: bool = False,
+        draining: bool = False,
+        promises: Promises | None = None,
+    ) -> None:
         self.play, self.version, self.paused, self.draining = play, version, paused, draining
         self.key, self.priority = play.key, play.priority
-        self.program = Program(play)
-        self.audience = None if play.audience is None else compile_condition(play.audience)
-        self.exit = None if play.exit is None else compile_condition(play.exit)
-        self.goal = None if play.goal is None else compile_condition(play.goal.when)
+        self.program = Program(play, promises)
+        self.audience = None if play.audience is None else compile_condition(play.audience, promises)
+        self.exit = None if play.exit is None else compile_condition(play.exit, promises)
+        self.goal = None if play.goal is None else compile_condition(play.goal.when, promises)
         self.trigger_where = compile_where(play.trigger.where)
         self.trigger_types = tuple(play.trigger.event or ())
+
+    def heeding(self, promises: Promises | None) -> "CompiledPlay":
+        """The play with conditions that doubt what rests on silent feeds; itself where nothing is promised."""
+        if promises is None:
+            return self
+        return CompiledPlay(self.play, self.version, self.paused, self.draining, promises)
 
     def date_signal(self) -> Signal | None:
         """The date trigger as the dates it watches, None for other triggers."""

@@ -11,6 +11,7 @@ from signals.conditions import Node
 from signals.conditions.scores import memory
 from signals.definitions import HealthRules, Milestone, Segment, Signal, Stage
 from signals.event import Event
+from signals.freshness import Feeds, Promises
 from signals.health import HealthWatch
 from signals.instant import Duration, Instant
 from signals.ledger import Entry
@@ -59,14 +60,15 @@ class Watched:
         dates: Iterable[Signal] = (),
         also: Iterable[Node] = (),
         health: HealthRules | None = None,
+        promises: Promises | None = None,
     ) -> None:
         watches: list[Watch] = [
-            *map(SignalWatch, signals),
-            *map(SegmentWatch, segments),
+            *(SignalWatch(each, promises) for each in signals),
+            *(SegmentWatch(each, promises) for each in segments),
             *map(DateWatch, dates),
         ]
-        watches += map(MilestoneWatch, milestones)
-        watches += [StageWatch(stages)] if stages else []
+        watches += (MilestoneWatch(each, promises) for each in milestones)
+        watches += [StageWatch(stages, promises)] if stages else []
         nodes = [*(node for watch in watches for node in watch.nodes), *also]
         self.health = None if health is None else HealthWatch(health, _memory(nodes))
         watches += [self.health] if self.health is not None else []
@@ -116,14 +118,16 @@ def watch(
     touched: set[str] | None,
     silent: bool = False,
     late: bool = False,
+    feeds: Feeds | None = None,
 ) -> Sight:
     """Bring what the definitions make of the profile up to date, in place, until nothing changes.
 
     `touched` None looks at every definition (time passed) and finds the exact `look_at`; otherwise only the
     readers of what was touched are evaluated and `look_at` can only come nearer: early, never late. `silent` fires
-    nothing (history); `late` nothing but date edges (an event too old to act on).
+    nothing (history); `late` nothing but date edges (an event too old to act on). `feeds` is what was heard of
+    the feeds that promised to speak.
     """
-    sight = Sight(profile, now, silent, late)
+    sight = Sight(profile, now, silent, late, feeds)
     places = (
         list(range(len(watched.watches))) if touched is None else list(watched.places(frozenset(touched)))
     )

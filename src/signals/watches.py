@@ -10,9 +10,10 @@ from signals.conditions import Moment, Node, compile_condition
 from signals.conditions.node import Evidence, soonest
 from signals.definitions import SEVERITIES, Milestone, Segment, Signal, Stage
 from signals.event import Event
+from signals.freshness import Feeds, Promises
 from signals.instant import Duration, Instant, iso
-from signals.operators import as_instant
 from signals.ledger import Entry
+from signals.operators import as_instant
 from signals.profile import Profile, SignalState
 
 OWN_SOURCE = "journeys"
@@ -52,19 +53,21 @@ class Watch:
 class Sight:
     """One settling in progress: the profile being brought up to date, and the edges found so far."""
 
-    def __init__(self, profile: Profile, now: Instant, silent: bool, late: bool = False) -> None:
+    def __init__(
+        self, profile: Profile, now: Instant, silent: bool, late: bool = False, feeds: Feeds | None = None
+    ) -> None:
         """`late`: caused by an event too old to act on, which silences all but date edges (semantics §4)."""
         self.profile, self.now, self.silent = profile, now, silent or late
         self.history = silent
-        self.moment = Moment(profile, now)
+        self.moment = Moment(profile, now, feeds=feeds)
         self.edges: list[Edge] = []
         self.events: list[Event] = []
         self.uncounted: list[Event] = []
         self.touched: set[str] = set()
+        self.ledger: list[Entry] = []
 
     def tell(self, edge: Edge, event_type: str | None = None, data: dict[str, Any] | None = None) -> None:
         """Note the edge; where it is not silent, also the event that tells of it."""
-        self.ledger: list[Entry] = []
         self.edges.append(edge)
         if event_type is None or edge.silent:
             return
@@ -83,15 +86,15 @@ class SignalWatch(Watch):
 
     kind = "signal"
 
-    def __init__(self, definition: Signal) -> None:
+    def __init__(self, definition: Signal, promises: Promises | None = None) -> None:
         levels = definition.levels or []
         if definition.when is not None:
-            self.levels = [(compile_condition(definition.when), definition.severity)]
+            self.levels = [(compile_condition(definition.when, promises), definition.severity)]
         else:
             ranked = sorted(levels, key=lambda level: SEVERITIES.index(level.severity))
-            self.levels = [(compile_condition(level.when), level.severity) for level in ranked]
+            self.levels = [(compile_condition(level.when, promises), level.severity) for level in ranked]
         self.single = self.levels[0][0] if len(self.levels) == 1 else None
-        self.clear = None if definition.clear is None else compile_condition(definition.clear)
+        self.clear = None if definition.clear is None else compile_condition(definition.clear, promises)
         self.definition = definition
         nodes = [node for node, _ in self.levels] + ([self.clear] if self.clear else [])
         super().__init__(definition.key, f"{self.kind}:{definition.key}", nodes)
@@ -124,8 +127,8 @@ class SignalWatch(Watch):
             elif level > state.level:  # worse than ever since it opened; falling changes nothing
                 self._fire(sight, state, level)
             return until
-        if clears:
-            return until
+        if clears is not False:
+            return until  # it clears, or nobody knows: where both hold, clearing wins
         rested = None if state.last_fired is None else state.last_fired + self.definition.cooldown
         if rested is not None and sight.now < rested:
             return soonest(until, rested)
@@ -212,9 +215,9 @@ class DateWatch(SignalWatch):
 class SegmentWatch(Watch):
     """Entered when `enter` holds, left when `leave` holds; where both hold, `leave` wins."""
 
-    def __init__(self, definition: Segment) -> None:
-        self.enter = compile_condition(definition.enter)
-        self.leave = None if definition.leave is None else compile_condition(definition.leave)
+    def __init__(self, definition: Segment, promises: Promises | None = None) -> None:
+        self.enter = compile_condition(definition.enter, promises)
+        self.leave = None if definition.leave is None else compile_condition(definition.leave, promises)
         self.tag = definition.tag
         nodes = [self.enter] + ([self.leave] if self.leave else [])
         super().__init__(definition.key, f"segment:{definition.key}", nodes)
@@ -230,7 +233,7 @@ class SegmentWatch(Watch):
         if inside and leaves:
             del sight.profile.segments[self.key]
             self._tell(sight, "left")
-        elif not inside and enters and not leaves:
+        elif not inside and enters and leaves is False:
             sight.profile.segments[self.key] = sight.now
             self._tell(sight, "entered")
         return until
@@ -250,8 +253,8 @@ class SegmentWatch(Watch):
 class MilestoneWatch(Watch):
     """Reached the first time its condition holds."""
 
-    def __init__(self, definition: Milestone) -> None:
-        self.when = compile_condition(definition.when)
+    def __init__(self, definition: Milestone, promises: Promises | None = None) -> None:
+        self.when = compile_condition(definition.when, promises)
         super().__init__(definition.key, f"milestone:{definition.key}", [self.when])
 
     def settle(self, sight: Sight) -> Instant | None:
@@ -269,8 +272,8 @@ class MilestoneWatch(Watch):
 class StageWatch(Watch):
     """The first stage whose condition holds; an unknown one before it keeps the stage as it is."""
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
-        self.stages = [(stage.key, compile_condition(stage.when)) for stage in stages]
+    def __init__(self, stages: Sequence[Stage], promises: Promises | None = None) -> None:
+        self.stages = [(stage.key, compile_condition(stage.when, promises)) for stage in stages]
         super().__init__("stages", "stage", [node for _, node in self.stages])
 
     def settle(self, sight: Sight) -> Instant | None:

@@ -15,7 +15,7 @@ from api.tale import tell
 def test_a_service_in_order_is_ready(house: House) -> None:
     assert house.http.get("/healthz").json() == {"status": "ok"}
     answer = house.http.get("/readyz")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "trouble": {}})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "trouble": {}, "stale_feeds": []})
 
 
 def test_a_database_of_another_version_is_named(house: House) -> None:

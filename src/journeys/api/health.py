@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 
+from journeys.store import feeds
 from journeys.store.database import Database
 from journeys.store.sending import is_stopped
 from journeys.store.tables import accounts, dead_letters, log, messages, tasks, unassigned, visitors
@@ -30,9 +31,11 @@ def router(database: Database, checks: Mapping[str, Check], clock: Callable[[], 
 
     @routes.get("/readyz")
     def ready() -> Response:
-        """Every part can work; names the one that cannot."""
+        """Every part can work; names the one that cannot. A feed of others that fell silent is named and is no fault here."""
         trouble = {name: found for name, check in checks.items() if (found := _asked(check)) is not None}
-        body: dict[str, Any] = {"status": "ok" if not trouble else "not ready", "trouble": trouble}
+        stale = [] if trouble else _stale(database, clock())
+        status = "ok" if not trouble else "not ready"
+        body: dict[str, Any] = {"status": status, "trouble": trouble, "stale_feeds": stale}
         return Response(orjson.dumps(body), 503 if trouble else 200, None, "application/json")
 
     @routes.get("/metrics")
@@ -41,6 +44,11 @@ def router(database: Database, checks: Mapping[str, Check], clock: Callable[[], 
         return Response(generate_latest(_collected(database, clock())), 200, None, CONTENT_TYPE_LATEST)
 
     return routes
+
+
+def _stale(database: Database, now: Instant) -> list[dict[str, Any]]:
+    with database.read() as connection:
+        return feeds.stale(connection, now)
 
 
 def _asked(check: Check) -> str | None:

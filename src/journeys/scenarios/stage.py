@@ -16,10 +16,11 @@ from journeys.assets import asset
 from journeys.composer import Composer, Office
 from journeys.definitions import MODELS, Draft, Fault, Refused, build, lint, parse, read_folder
 from journeys.dispatcher import Dispatcher
-from journeys.playbook import Playbook
+from journeys.playbook import Playbook, promises_of
 from journeys.service import Service
 from journeys.shipped import shipped
 from journeys.simulate import Simulation
+from journeys.store import feeds
 from journeys.store.accounts import load
 from journeys.store.database import Database
 from journeys.store.dead import bury
@@ -188,6 +189,8 @@ class Stage:
     def _rebuild(self, current: bool = False) -> None:
         self._stamp, self._current = self._stamp + 1, current
         self._playbook = self._build()
+        with self.database.write() as connection:
+            feeds.expect(connection, promises_of(self.policies), self.now)
 
     def fill(self) -> None:
         """Bring every account to the present playbook."""
@@ -230,14 +233,15 @@ class Stage:
 
     def ask(self, account: str, condition: Any) -> tuple[bool | None, str]:
         """Whether a bare condition holds now, its measures counted from the whole history, and what it saw."""
-        node = compile_condition(condition)
+        node = compile_condition(condition, self._playbook.promises)
         with self.database.read() as connection:
+            heard = feeds.load(connection)
             state = load(connection, account)
             history = histories(connection, [account]).get(account, [])
         if state is None:
             return None, f"there is no account {account}"
         profile = remember(state.profile, history, list(node.measures()), self.now)
-        verdict = node.verdict(Moment(profile, self.now))
+        verdict = node.verdict(Moment(profile, self.now, feeds=heard))
         return verdict.holds, "; ".join(map(say, verdict.because))
 
     def run(self, until: Instant) -> None:

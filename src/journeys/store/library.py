@@ -6,7 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from journeys.definitions import Draft, parse
-from journeys.store import bulk, fillings
+from journeys.playbook import promises_of
+from journeys.store import bulk, feeds, fillings
 from journeys.store.database import Database
 from journeys.store.tables import definitions, switches
 from signals.instant import Instant, iso, iso_or_none
@@ -69,6 +70,8 @@ class Library:
                 connection.execute(
                     sa.update(definitions).where(one).values(status="active", activated_at=now)
                 )
+                if draft.kind == "policies":
+                    feeds.expect(connection, promises_of(draft.model), now)
             return _restamp(connection, now, current)
 
     def set_status(self, kind: str, key: str, status: str, now: Instant) -> bool:
@@ -77,6 +80,8 @@ class Library:
         with self._database.write() as connection:
             fillings.change_definitions(connection)
             changed = connection.execute(sa.update(definitions).where(mine).values(status=status)).rowcount
+            if changed and kind == "policies" and status not in LIVE:
+                feeds.expect(connection, (), now)
             if changed:
                 _restamp(connection, now, current=False)
         return bool(changed)

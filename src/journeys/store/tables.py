@@ -159,6 +159,18 @@ dead_letters = sa.Table(
     _maybe("replayed_at", At),
     sa.Index("ix_dead_letters_at", "at", "id"),
 )
+feeds = sa.Table(
+    "feeds",  # what was heard of the feeds that promised to speak (policy `feeds`), since the promise was made
+    metadata,
+    _column("source", Text, primary_key=True),
+    _column("every", Big, primary_key=True, autoincrement=False),
+    _column("types", Json),
+    _column("since", At),
+    _maybe("before", At),
+    _maybe("first", At),
+    _maybe("last", At),
+    _column("gaps", Json),
+)
 gaps = sa.Table(
     "gaps",  # records a feed has lost (I9): [first, next)
     metadata,

@@ -11,6 +11,7 @@ from signals.conditions.doubt import doubting
 from signals.conditions.grammar import ATOMS, Condition
 from signals.conditions.node import Anything, Everything, Moment, Negation, Node, Verdict
 from signals.conditions.states import ConditionRefused
+from signals.freshness import Promises
 
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(Condition)
 
@@ -20,8 +21,8 @@ _BUILDERS: dict[str, Callable[[dict[str, Any], Any], Node]] = {
     "not_reached": states.NotReachedNode,
     "signal": states.SignalNode,
     "role": states.RoleNode,
-    "segment": lambda source, atom: states.MemberNode(
     "health": scores.health_node,
+    "segment": lambda source, atom: states.MemberNode(
         source, f"segment:{atom.segment}", lambda profile: atom.segment in profile.segments
     ),
     "stage": lambda source, atom: states.MemberNode(
@@ -55,15 +56,17 @@ def parse_condition(data: Any) -> BaseModel:
     return parsed
 
 
-def compile_condition(condition: Any) -> Node:
-    """A condition, as data or already checked, compiled to the node that answers it.
+def compile_condition(condition: Any, promises: Promises | None = None) -> Node:
+    """A condition, as data or already checked, compiled to the node that answers it; `promises` are what it may doubt.
 
     Raises pydantic.ValidationError where it is not a condition, ConditionRefused where it can mean nothing.
     """
     if isinstance(condition, BaseModel):
-        return _node(condition.model_dump(by_alias=True, exclude_unset=True, mode="json"), condition)
-    atom = parse_condition(condition)
-    return _node(orjson.loads(orjson.dumps(condition)), atom)  # as written, with the dates YAML reads as text
+        node = _node(condition.model_dump(by_alias=True, exclude_unset=True, mode="json"), condition)
+    else:
+        atom = parse_condition(condition)
+        node = _node(orjson.loads(orjson.dumps(condition)), atom)  # as written, with the dates YAML reads as text
+    return node if promises is None else doubting(node, promises)
 
 
 def _node(source: dict[str, Any], atom: BaseModel) -> Node:

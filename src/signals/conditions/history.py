@@ -185,7 +185,8 @@ class AbsentNode(MeasureNode):
         super().__init__(source, measure, atom.by)
         self.holds_for = atom.for_
 
-    def _last(self, moment: Moment) -> Instant | None:
+    def counts_from(self, moment: Moment) -> Instant | None:
+        """From when the absence is counted; None where nobody is in the role."""
         if self.role is None:
             last: Instant = moment.profile.measures.get(self.measure.id, moment.profile.created_at)
             return last
@@ -198,7 +199,7 @@ class AbsentNode(MeasureNode):
         return max(lasts, default=None)
 
     def test(self, moment: Moment) -> Answer:
-        last = self._last(moment)
+        last = self.counts_from(moment)
         until = self._role_until(moment)
         if last is None:
             return False, until
@@ -207,14 +208,14 @@ class AbsentNode(MeasureNode):
 
     def days(self, moment: Moment) -> tuple[Any, Instant | None]:
         """The whole days since the last one, MISSING where nobody is in the role, and until when they stand."""
-        last, until = self._last(moment), self._role_until(moment)
+        last, until = self.counts_from(moment), self._role_until(moment)
         if last is None:
             return MISSING, until
         days = max(0, moment.now - last) // DAY
         return days, soonest(until, last + (days + 1) * DAY)
 
     def saw(self, moment: Moment) -> Any:
-        last = self._last(moment)
+        last = self.counts_from(moment)
         return "nobody in the role" if last is None else f"none since {iso(last)}"
 
     def reads(self) -> Iterator[str]:
@@ -275,7 +276,7 @@ class MissedNode(Node):
         self.wanted, self.after = wanted, after
         self.holds_for = atom.for_
 
-    def _waiting_since(self, moment: Moment) -> Instant | None:
+    def counts_from(self, moment: Moment) -> Instant | None:
         """The oldest `after` that no `missed` has followed."""
         wanted = self.wanted.entries(moment.profile.measures.get(self.wanted.id))
         afters = self.after.entries(moment.profile.measures.get(self.after.id))
@@ -288,14 +289,14 @@ class MissedNode(Node):
         return oldest
 
     def test(self, moment: Moment) -> Answer:
-        since = self._waiting_since(moment)
+        since = self.counts_from(moment)
         if since is None:
             return False, None
         matures = since + self.holds_for
         return (True, None) if moment.now >= matures else (False, matures)
 
     def saw(self, moment: Moment) -> Any:
-        since = self._waiting_since(moment)
+        since = self.counts_from(moment)
         return "nothing missed" if since is None else f"missed since {iso(since)}"
 
     def reads(self) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from signals.event import Event
+from signals.freshness import Feeds
 from signals.instant import Instant
 from signals.measures import Measure
 from signals.profile import Contact, Profile
@@ -16,13 +17,14 @@ Evidence: TypeAlias = dict[str, Any]
 
 
 class Moment(NamedTuple):
-    """What a condition is evaluated against: a profile now, and what a journey adds to it."""
+    """What a condition is evaluated against: a profile now, what a journey adds to it, what was heard of the feeds."""
 
     profile: Profile
     now: Instant
     event: Event | None = None
     contact: Contact | None = None
     key: str | None = None
+    feeds: Feeds | None = None
 
 
 class Verdict(NamedTuple):

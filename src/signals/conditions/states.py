@@ -169,14 +169,15 @@ class NotReachedNode(Node):
         self.milestone, self.holds_for = atom.not_reached, atom.for_
         self.since = tuple(atom.since.removeprefix("account.").split("."))
 
-    def _started(self, moment: Moment) -> Instant | None:
+    def counts_from(self, moment: Moment) -> Instant | None:
+        """From when the milestone has been waited for; None where that instant is missing."""
         value, _ = account_value(moment.profile, self.since, moment.now)
         return as_instant(value) if isinstance(value, str) else None
 
     def test(self, moment: Moment) -> Answer:
         if self.milestone in moment.profile.milestones:
             return False, None
-        started = self._started(moment)
+        started = self.counts_from(moment)
         if started is None:
             return False, None
         matures = started + self.holds_for
@@ -186,7 +187,7 @@ class NotReachedNode(Node):
         at = moment.profile.milestones.get(self.milestone)
         if at is not None:
             return f"reached {iso(at)}"
-        started = self._started(moment)
+        started = self.counts_from(moment)
         if started is None:
             return f"account.{'.'.join(self.since)} is missing"
         return f"not reached in {format_duration((moment.now - started) // DAY * DAY)}"
