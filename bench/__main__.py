@@ -3,9 +3,14 @@
 import json
 import sys
 
-from bench import conditions, pipeline, timeflips
+from bench import conditions, pipeline, state_size, timeflips
 
-FIGURES = {"pipeline": pipeline.run, "conditions": conditions.run, "timeflips": timeflips.run}
+FIGURES = {
+    "pipeline": pipeline.run,
+    "conditions": conditions.run,
+    "timeflips": timeflips.run,
+    "state": state_size.run,
+}
 
 
 def main(names: list[str]) -> int:
