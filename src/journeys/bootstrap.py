@@ -1,7 +1,7 @@
 """Putting the service together: the only file that names concrete adapters."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from journeys.composer import Composer, Office
 from journeys.definitions import Draft
 from journeys.dispatcher import Dispatcher
 from journeys.filling import Filler
-from journeys.ingest import GroupCommit, KafkaIngest, Outlet
+from journeys.hooks import Hooks
+from journeys.ingest import GroupCommit, KafkaIngest, Outlet, SetAside
 from journeys.playbooks import Playbooks
 from journeys.service import Service
 from journeys.settings import Settings
+from journeys.shipped import shipped_mappers
 from journeys.store.database import Database
 from journeys.store.fillings import Filling
 from journeys.store.keys import Keys
@@ -30,6 +32,8 @@ from journeys.wall import wall_clock
 from journeys.worker import Letters, Worker
 from signals.feeds.port import Feed
 from signals.instant import Instant
+from signals.problem import Problem
+from signals.sources.mapped import Mapper
 
 DEMO_SECRET = "the demo signs links with a secret everybody knows"  # noqa: S105 - refused outside the demo
 
@@ -184,6 +188,19 @@ class Engine:
 def outlet(parts: Parts, appended: Callable[[], None]) -> Outlet:
     """Where HTTP events go: Kafka where there is one, else the embedded log."""
     return GroupCommit(parts.log, appended) if parts.kafka is None else KafkaIngest(parts.kafka)
+
+
+def hooks(parts: Parts, where: Outlet) -> Hooks:
+    """What takes webhooks: what it makes of them goes to `where`, what it cannot take to the dead letters."""
+
+    def mapper(name: str) -> Mapper | None:
+        live = parts.playbooks().mappings.get(name) or shipped_mappers().get(name)
+        return live if live is not None and live.mapping.format == "json" else None
+
+    def aside(source: str, refused: Sequence[tuple[bytes, Problem]]) -> None:
+        SetAside(parts.database, f"http/{source}", parts.now)(refused)
+
+    return Hooks(parts.settings.hook_secrets, mapper, where, aside)
 
 
 def _kafka_outlet(settings: Settings) -> Any:

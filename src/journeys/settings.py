@@ -6,6 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from signals.sources.hook_secrets import check_secrets, parse_secrets
+
 DEFAULT_TOPICS = [
     "journeys.product",
     "journeys.crm",
@@ -44,6 +46,12 @@ class Settings(BaseSettings):
     secret: str | None = Field(
         None, description="Signs links; at least 16 characters; required outside the demo"
     )
+    hook_secrets: Annotated[dict[str, list[str]], NoDecode] = Field(
+        {},
+        repr=False,
+        description="Of webhooks: stripe=SECRET,zendesk=SECRET,generic/NAME=SECRET; a source twice while its secret "
+        'is replaced; or JSON, {"stripe": ["new", "old"]}; a source without one is shut',
+    )
     definitions_dir: Path | None = Field(
         None, description="A folder of definitions applied and activated at start"
     )
@@ -66,6 +74,18 @@ class Settings(BaseSettings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("hook_secrets", mode="before")
+    @classmethod
+    def _hook_secrets(cls, value: Any) -> Any:
+        return parse_secrets(value) if isinstance(value, str) else value
+
+    @field_validator("hook_secrets")
+    @classmethod
+    def _usable_secrets(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        for source, secrets in value.items():
+            check_secrets(source, secrets)
+        return value
 
     @field_validator("database_url")
     @classmethod

@@ -20,6 +20,17 @@ from signals.instant import Instant, parse_instant
 NOW = parse_instant("2026-03-02T09:00:00Z")
 BASE = "https://service.example.com"
 SECRET = "links are signed with this in tests"
+HOOK_SECRETS = {
+    "stripe": ["whsec_stripe_secret_of_today", "whsec_stripe_secret_before"],
+    "zendesk": ["zendesk-signing-secret-0001"],
+    "hubspot": ["hubspot-client-secret-00001"],
+    "intercom": ["intercom-client-secret-0001"],
+    "salesforce": ["salesforce-shared-secret-1"],
+    "generic/billing": ["whsec_YmlsbGluZyBzZWNyZXQgYmlsbGluZyBzZWNyZXQ="],
+    "generic/delighted": ["delighted-shared-secret-01"],
+    "generic/open": ["none"],
+}
+"""Of webhooks; every other source is shut."""
 KEPT = (log, events, accounts, dead_letters)
 """Where an event could leave a trace."""
 
@@ -51,6 +62,7 @@ def settings(folder: Path) -> Settings:
         "definitions_dir": None,
         "base_url": BASE,
         "timezone": "UTC",
+        "hook_secrets": HOOK_SECRETS,
     }
     return Settings(_env_file=None, database_url=url, secret=SECRET, **given)
 

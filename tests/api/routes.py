@@ -51,6 +51,9 @@ SEGMENT = {
 }
 """Routes for Segment's libraries, with a key of scope ingest in Segment's places (`test_segment`)."""
 
+HOOKS = {("POST", "/v1/hooks/{source}"), ("POST", "/v1/hooks/generic/{name}")}
+"""Routes a vendor's signature opens, and no key (`test_hooks`)."""
+
 TOKEN = {("GET", "/v1/inapp/{contact}")}
 """Documented routes a customer's signed token opens, and no key."""
 

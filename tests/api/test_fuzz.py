@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import CHECKS, load_all_checks
 
 from api.house import House
-from api.routes import SCOPE, TOKEN
+from api.routes import HOOKS, SCOPE, TOKEN
 from api.tale import DEFINITIONS, tell, trouble
 from journeys.shipped import shipped
 from signals.instant import DAY
@@ -67,11 +67,12 @@ def document(fuzzed: House) -> Any:
 def known(fuzzed: House) -> dict[str, str]:
     """Ids that exist, by the name of the path parameter that takes them."""
     one = {kind: fuzzed.get(f"/v1/{kind}s")["items"][0]["id"] for kind in ("journey", "message", "task")}
-    return {**one, "account": "acme", "contact": "acme.ann", "kind": "plays", "key": "rescue"}
+    return {**one, "account": "acme", "contact": "acme.ann", "kind": "plays", "key": "rescue", "name": "open"}
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [pytest.param(*route, id=" ".join(route)) for route in (*SCOPE, *TOKEN)]
+    ("method", "path"),
+    [pytest.param(*route, id=" ".join(route)) for route in (*SCOPE, *sorted(HOOKS), *TOKEN)],
 )
 def test_no_request_breaks_it(
     fuzzed: House, document: Any, known: dict[str, str], method: str, path: str

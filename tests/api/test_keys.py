@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.house import House
-from api.routes import PUBLIC, SCOPE, SEGMENT, TOKEN
+from api.routes import HOOKS, PUBLIC, SCOPE, SEGMENT, TOKEN
 from api.tale import tell
 from journeys.store.keys import SCOPES
 
@@ -56,7 +56,7 @@ def console(asked: House) -> set[tuple[str, str]]:
 
 def test_every_route_says_who_may_ask_it(asked: House) -> None:
     """A new route has to be entered in `api/routes.py`; one that is gone, taken out."""
-    assert set(routes(asked.app.routes)) - console(asked) == {*SCOPE, *SEGMENT, *TOKEN, *PUBLIC}
+    assert set(routes(asked.app.routes)) - console(asked) == {*SCOPE, *SEGMENT, *HOOKS, *TOKEN, *PUBLIC}
 
 
 def test_the_more_particular_route_stands_before_the_general_one(asked: House) -> None:

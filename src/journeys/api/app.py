@@ -23,13 +23,14 @@ from journeys.api import (
     segment,
     writes,
 )
+from journeys.api import hooks as webhooks
 from journeys.api.access import guard_of
 from journeys.api.body import READ_SECONDS, BodyGuard
 from journeys.api.cors import Cors
 from journeys.api.document import document
 from journeys.api.headers import SafeHeaders
 from journeys.api.idempotency import Idempotency
-from journeys.bootstrap import Engine, Parts, outlet
+from journeys.bootstrap import Engine, Parts, hooks, outlet
 from journeys.ingest import Outlet, SetAside
 from journeys.rehearsal import Trials
 from journeys.store.schema import current, head
@@ -62,11 +63,15 @@ def create_app(
     where: Outlet = outlet(parts, beat)
     app.include_router(events.router(where, guard, parts.now, Idempotency(parts.database, parts.now)))
     app.include_router(segment.router(_counter(parts, where), parts.settings.base_url))
+    taken = hooks(parts, where)
+    app.include_router(webhooks.router(taken, parts.settings.base_url, parts.now))
     app.include_router(reads.router(parts.database, guard, parts.now))
     app.include_router(writes.router(parts.database, parts.service, guard, parts.now, beat))
     assert parts.settings.secret is not None
     app.include_router(public.router(parts.database, parts.service, parts.settings.secret, parts.now))
-    app.include_router(health.router(parts.database, _checks(parts, engine, where), parts.now))
+    app.include_router(
+        health.router(parts.database, _checks(parts, engine, where), parts.now, taken.tally.counts)
+    )
     app.include_router(scores.router(parts.database, parts.playbooks, guard, parts.now))
     app.include_router(backtests.router(parts.database, parts.library, guard, parts.now))
     app.include_router(folders.router(parts.library, parts.activate, guard, parts.now))

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 from fastapi import APIRouter, Response
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,7 +20,13 @@ Check = Callable[[], str | None]
 """Answers what is wrong, None where all is well."""
 
 
-def router(database: Database, checks: Mapping[str, Check], clock: Callable[[], Instant]) -> APIRouter:
+Counts = Callable[[], Mapping[tuple[str, str], int]]
+"""How many rows of webhooks, by source and outcome, came since this process began."""
+
+
+def router(
+    database: Database, checks: Mapping[str, Check], clock: Callable[[], Instant], webhooks: Counts
+) -> APIRouter:
     """The routes an operator's machines ask."""
     routes = APIRouter(include_in_schema=False)
 
@@ -41,7 +47,11 @@ def router(database: Database, checks: Mapping[str, Check], clock: Callable[[], 
     @routes.get("/metrics")
     def metrics() -> Response:
         """Prometheus text: what is waiting, counted when asked."""
-        return Response(generate_latest(_collected(database, clock())), 200, None, CONTENT_TYPE_LATEST)
+        registry = _collected(database, clock())
+        rows = Counter("journeys_webhook_rows", "Rows of webhooks", ["source", "outcome"], registry=registry)
+        for labels, count in webhooks().items():
+            rows.labels(*labels).inc(count)
+        return Response(generate_latest(registry), 200, None, CONTENT_TYPE_LATEST)
 
     return routes
 

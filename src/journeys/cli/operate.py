@@ -13,7 +13,7 @@ from journeys.store.schema import current, head, upgrade
 
 keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 app.add_typer(keys, name="keys")
-_SECRETS = ("secret", "key", "smtp_url", "database_url")
+_SECRETS = ("secret", "key", "smtp_url", "database_url", "hook_secrets")
 
 
 @app.command()
@@ -125,4 +125,4 @@ def _type(annotation: Any) -> str:
 def _default(value: Any) -> str:
     if value is None:
         return "unset"
-    return ",".join(map(str, value)) or "unset" if isinstance(value, list) else str(value)
+    return ",".join(map(str, value)) or "unset" if isinstance(value, list | dict) else str(value)
