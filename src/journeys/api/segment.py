@@ -132,16 +132,16 @@ def _take(counter: Counter, authorization: str, body: bytes, kind: str | None) -
         known = _by_key(counter.keys, message.get("writeKey"))
     _may(known)
     calls, items = _items(counter.translator(), message, kind, now, len(body))
-    _keep(counter, calls, items, body)
+    _keep(counter, calls, items, lambda call: _bytes(call, body, message.get("writeKey")))
 
 
 def _items(
     translator: Translator, message: Mapping[str, Any], kind: str | None, now: Instant, size: int
-) -> tuple[Sequence[Any], list[Event | Problem]]:
-    """The calls and what each gives."""
+) -> tuple[Sequence[Any], list[tuple[int, Event | Problem]]]:
+    """The calls, and what they give with the places of the calls."""
     if kind is not None:
         segment.measure(message)
-        return [message], [translator.call(message, now, kind)]
+        return [message], [(0, item) for item in translator.call(message, now, kind)]
     calls = message.get("batch")
     if not isinstance(calls, list):
         raise Refused(Problem(400, "invalid", "batch is an array of calls", "/batch"))
@@ -156,24 +156,27 @@ def _items(
     return calls, translator.batch(calls, message, now)
 
 
-def _keep(counter: Counter, calls: Sequence[Any], items: Sequence[Event | Problem], body: bytes) -> None:
+def _keep(
+    counter: Counter,
+    calls: Sequence[Any],
+    items: Sequence[tuple[int, Event | Problem]],
+    raw: Callable[[Any], bytes],
+) -> None:
     """Good ones into the log, the others aside; both durable when this returns."""
-    events = [(place, item) for place, item in enumerate(items) if isinstance(item, Event)]
-    refused = [
-        (_bytes(call, body), item)
-        for call, item in zip(calls, items, strict=True)
-        if isinstance(item, Problem)
-    ]
+    events = [(place, item) for place, item in items if isinstance(item, Event)]
+    refused = [(place, item) for place, item in items if isinstance(item, Problem)]
     outcomes = counter.outlet.accept([event for _, event in events]) if events else []
     for (place, event), outcome in zip(events, outcomes, strict=True):
         if outcome == "conflict":
-            refused.append((_bytes(calls[place], body), id_conflict(event.id, event.source)))
-    counter.aside(refused)
+            refused.append((place, id_conflict(event.id, event.source)))
+    counter.aside([(raw(calls[place]), problem) for place, problem in refused])
 
 
-def _bytes(call: Any, body: bytes) -> bytes:
-    """The call as it came; one the parser could not read lies somewhere in the whole."""
-    return body if isinstance(call, Problem) else orjson.dumps(call)
+def _bytes(call: Any, body: bytes, key: Any) -> bytes:
+    """The call as it came, without the key; one the parser could not read lies somewhere in the whole."""
+    if isinstance(call, Problem):
+        return body.replace(key.encode(), b"") if isinstance(key, str) else body
+    return orjson.dumps({**call, "writeKey": None} if isinstance(call, dict) and "writeKey" in call else call)
 
 
 # ── who ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,10 +14,8 @@ there (a timestamp, a context); without a user, a name or a group that the call 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeAlias
-from zoneinfo import available_timezones
 
 import msgspec
 import orjson
@@ -25,7 +23,7 @@ import orjson
 from signals.event import Event
 from signals.instant import EARLIEST, LATEST, Instant, parse_instant
 from signals.problem import Problem, Refused
-from signals.sources import segment_names
+from signals.sources import segment_names, segment_traits
 from signals.sources.envelope import at_most, not_ahead, party, reject, text
 from signals.sources.mapped import Mapper
 
@@ -70,25 +68,36 @@ class Translator(NamedTuple):
     def read(self, body: Any, received_at: Instant) -> list[Event | Problem]:
         """The events of a call or of a batch of them, an item for each call. Never raises."""
         if isinstance(body, Mapping) and isinstance(body.get("batch"), list):
-            return self.batch(body["batch"], body, received_at)
-        return [self.call(body, received_at)]
+            return [item for _, item in self.batch(body["batch"], body, received_at)]
+        return self.call(body, received_at)
 
-    def batch(self, calls: Sequence[Any], around: Message, received_at: Instant) -> list[Event | Problem]:
-        """The events of a batch; what is `around` it (`sentAt`, `context`) holds for every call that does not say
-        otherwise. A call that is a Problem already stays one. Never raises."""
+    def batch(
+        self, calls: Sequence[Any], around: Message, received_at: Instant
+    ) -> list[tuple[int, Event | Problem]]:
+        """The events of a batch, each with the place of its call; what is `around` them (`sentAt`, `context`) holds
+        for every call that does not say otherwise. A call that is a Problem already stays one. Never raises.
+        """
         return [
-            call if isinstance(call, Problem) else self.call(_within(call, around), received_at)
-            for call in calls
+            (place, item)
+            for place, call in enumerate(calls)
+            for item in (
+                [call] if isinstance(call, Problem) else self.call(_within(call, around), received_at)
+            )
         ]
 
-    def call(self, message: Any, received_at: Instant, kind: str | None = None) -> Event | Problem:
-        """The event of one call; `kind` is what it is where the message need not say it. Never raises."""
+    def call(self, message: Any, received_at: Instant, kind: str | None = None) -> list[Event | Problem]:
+        """The event of one call; `kind` is what it is where the message need not say it. Never raises.
+
+        Only by a mapping can there be several, or none.
+        """
         try:
             if not isinstance(message, Mapping):
                 reject("a call is a JSON object", "")
-            return self._event(message, kind or message.get("type") or message.get("action"), received_at)
+            named = kind or message.get("type") or message.get("action")
+            event = self._event(message, named, received_at)
         except Refused as refused:
-            return refused.problem
+            return [refused.problem]
+        return [event] if self.mapper is None else self._mapped(self.mapper, event, message)
 
     def _event(self, message: Message, kind: Any, received_at: Instant) -> Event:
         if not isinstance(kind, str) or kind not in _KINDS:
@@ -98,7 +107,7 @@ class Translator(NamedTuple):
         if who.anonymous is not None and (who.user is None or kind in _MAKES_KNOWN):
             data[ANONYMOUS] = who.anonymous
         time, told = _time(message, received_at, self.came)
-        event = Event(
+        return Event(
             id=self._id(message),
             source=SOURCE,
             type=event_type,
@@ -110,23 +119,23 @@ class Translator(NamedTuple):
             timed=told is not None,
             told=None if told == time else told,
         )
-        return event if self.mapper is None else self._mapped(event, message)
 
     def _id(self, message: Message) -> str:
         given = message.get("messageId")
         return text(self.unnamed(message) if given in (None, "") else given, "messageId", "/messageId")
 
-    def _mapped(self, event: Event, message: Message) -> Event:
-        """The event with the type and the data that the first rule for this call gives it, who and when unchanged."""
-        assert self.mapper is not None
-        row = {**message, "messageId": event.id}
-        found = self.mapper.events(row, 1, SOURCE, {}, event.received_at)[0]
-        if isinstance(found, Problem):
-            if found.reason == "unmapped":
-                return event
-            raise Refused(found)
+    def _mapped(self, mapper: Mapper, event: Event, message: Message) -> list[Event | Problem]:
+        """What the rules for this call make of it: id, type and data; who and when stay as they are."""
+        found = mapper.events({**message, "messageId": event.id}, 0, SOURCE, {}, event.received_at)
+        if any(isinstance(item, Problem) and item.reason == "unmapped" for item in found):
+            return [event]
         kept = {ANONYMOUS: event.data[ANONYMOUS]} if ANONYMOUS in event.data else {}
-        return msgspec.structs.replace(event, type=found.type, data={**found.data, **kept})
+        return [
+            item
+            if isinstance(item, Problem)
+            else msgspec.structs.replace(event, id=item.id, type=item.type, data={**item.data, **kept})
+            for item in found
+        ]
 
 
 AS_SHIPPED = Translator()
@@ -236,18 +245,19 @@ def _identify(message: Message, who: _Who) -> _Said:
     traits = _object(message, "traits") or _object(context, "traits")  # RudderStack's place for them
     company = _said(_object(traits, "company"), "id")
     account = who.group or party(company, "company id", "/traits/company/id")
-    attributes = {**_from_context(context), **_attributes(traits)}
-    if "name" not in attributes:
-        parts = [attributes.get(part) for part in ("first_name", "last_name")]
-        whole = " ".join(part for part in parts if isinstance(part, str) and part)
-        attributes |= {"name": whole} if whole else {}
+    given = segment_traits.attributes(traits)
+    attributes = {**segment_traits.of_browser(context), **segment_traits.whole_name(given), **given}
     return "crm.contact_updated", account, {"attributes": attributes}
 
 
 def _group(message: Message, who: _Who) -> _Said:
     if who.group is None:
         reject("groupId is missing: which account is this?", "/groupId")
-    return "crm.account_updated", who.group, {"attributes": _attributes(_object(message, "traits"))}
+    return (
+        "crm.account_updated",
+        who.group,
+        {"attributes": segment_traits.attributes(_object(message, "traits"))},
+    )
 
 
 def _page(message: Message, who: _Who) -> _Said:
@@ -285,61 +295,6 @@ _KINDS: dict[str, Callable[[Message, _Who], _Said]] = {
 _MAKES_KNOWN = ("identify", "group")
 KINDS = tuple(_KINDS)
 """The calls there are."""
-
-
-# ── traits ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-_RESERVED = {
-    name.replace("_", ""): name
-    for name in (
-        *(
-            "address",
-            "age",
-            "avatar",
-            "birthday",
-            "company",
-            "created_at",
-            "description",
-            "email",
-            "employees",
-        ),
-        *(
-            "first_name",
-            "gender",
-            "industry",
-            "last_name",
-            "name",
-            "phone",
-            "plan",
-            "title",
-            "username",
-            "website",
-        ),
-        *("timezone", "locale"),
-    )
-}
-"""Names of traits that Segment gives a meaning to, whatever their case (`createdAt`, `created_at`)."""
-
-
-def _attributes(traits: Message) -> dict[str, Any]:
-    """The traits under the names we know them by; `id` repeats who it is."""
-    return {
-        _RESERVED.get(name.replace("_", "").lower(), name): value
-        for name, value in traits.items()
-        if name != "id"
-    }
-
-
-def _from_context(context: Message) -> dict[str, Any]:
-    """The zone and language of the person's browser, which say when and how to write to them."""
-    zone, locale = context.get("timezone"), context.get("locale")
-    found = {"timezone": zone} if isinstance(zone, str) and zone in _zones() else {}
-    return {**found, "locale": locale} if isinstance(locale, str) and 1 < len(locale) <= 35 else found
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def _object(message: Message, name: str) -> dict[str, Any]:
