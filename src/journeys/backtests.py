@@ -150,35 +150,53 @@ def _variants(chosen: Chosen, asked: Asked) -> list[Variant]:
     return [*written, *(Variant(written[0].key, each.body, str(each), each.value) for each in settings)]
 
 
-def backtest(
-    database: Database,
-    library: Library,
-    keys: Sequence[str],
-    asked: Asked,
-    clock: Callable[[], Instant],
-    *,
-    progress: Callable[[int], None] = lambda _: None,
-    given: Iterable[Draft] = (),
-    seconds: float | None = None,
-) -> dict[str, Any]:
-    """The answer of `journeys.backtest.report`, with the time it took and, where asked for, the draft that was kept.
+class Backtest:
+    """A back-test made ready: everything that can be wrong with the question has been found before it runs."""
 
-    `given` and the definitions in `asked` count in place of the stored ones. After `seconds` no further account is
-    begun, and the answer is `complete: false`. Raises NoSignal, BadQuestion, journeys.definitions.Refused.
-    """
-    mine = [*given, *(parse(each.kind, each.body) for each in asked.definitions)]
-    chosen = choose(library, list(dict.fromkeys([*keys, *asked.beside])), mine)
-    with database.read() as connection:
-        there = extent(connection)
-    if there.last is None:
-        raise BadQuestion("there is no history yet: `journeys events import` brings some")
-    question = asked.question(there.last)
-    trial = Trial(_variants(chosen, asked), chosen.context, question, chosen.policies.max_trigger_age)
-    begun = clock()
-    late = None if seconds is None else begun + int(seconds * SECOND)
-    told = run(trial, histories(database), progress, lambda: late is not None and clock() >= late)
-    told |= _took(told["events"], clock() - begun)
-    return told | {"saved": _save(library, told["best"], clock()) if asked.save_draft else None}
+    def __init__(
+        self,
+        database: Database,
+        library: Library,
+        keys: Sequence[str],
+        asked: Asked,
+        given: Iterable[Draft] = (),
+    ) -> None:
+        """`given` and the definitions in `asked` count in place of the stored ones.
+
+        Raises NoSignal, BadQuestion, journeys.definitions.Refused.
+        """
+        self._database, self._library, self._asked = database, library, asked
+        mine = [*given, *(parse(each.kind, each.body) for each in asked.definitions)]
+        chosen = choose(library, list(dict.fromkeys([*keys, *asked.beside])), mine)
+        variants = _variants(chosen, asked)
+        with database.read() as connection:
+            there = extent(connection)
+        if there.last is None:
+            raise BadQuestion("there is no history yet: `journeys events import` brings some")
+        self.events = there.events
+        self._trial = Trial(
+            variants, chosen.context, asked.question(there.last), chosen.policies.max_trigger_age
+        )
+
+    def run(
+        self,
+        clock: Callable[[], Instant],
+        progress: Callable[[int], None] = lambda _: None,
+        seconds: float | None = None,
+    ) -> dict[str, Any]:
+        """The answer of `journeys.backtest.report`, the time it took, and the draft kept where one was asked for.
+
+        `progress` is told how many events have been lived through. After `seconds` no further account is begun, and
+        the answer is `complete: false`.
+        """
+        begun = clock()
+        late = None if seconds is None else begun + int(seconds * SECOND)
+        told = run(
+            self._trial, histories(self._database), progress, lambda: late is not None and clock() >= late
+        )
+        told |= _took(told["events"], clock() - begun)
+        saved = _save(self._library, told["best"], clock()) if self._asked.save_draft else None
+        return {**told, "saved": saved}
 
 
 def _took(events: int, duration: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from builders import person, play
+from commands import migrated, run, service  # noqa: F401 - fixtures of the command line
 from mailroom import TO_ADMIN, House
 
 

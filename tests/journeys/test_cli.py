@@ -3,67 +3,22 @@
 import json
 import re
 import socket
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import typer.main
-import uvicorn
 
-from journeys.api.app import create_app
-from journeys.bootstrap import Engine, Parts
-from journeys.cli import app, main
+from commands import SECRET, Run, Service, one_line
+from journeys.bootstrap import Parts
+from journeys.cli import app
 from journeys.settings import Settings
 from journeys.shipped import shipped
-from journeys.store.schema import upgrade
 
 ROOT = Path(__file__).parents[2]
 FIRST_PLAY = ROOT / "examples" / "first-play"
-SECRET = "a secret of at least sixteen characters"
-
-
-class Said(NamedTuple):
-    """What a command left behind."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def body(self) -> Any:
-        return json.loads(self.out)
-
-
-Run = Callable[..., Said]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Runs `journeys …` in an empty folder with nothing but a secret in the environment."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"JOURNEYS_{name.upper()}", raising=False)
-    monkeypatch.setenv("JOURNEYS_SECRET", SECRET)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["journeys", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        told = capsys.readouterr()
-        return Said(int(left.value.code or 0), told.out, told.err)
-
-    return run
-
-
-@pytest.fixture
-def migrated(run: Run) -> Run:
-    """The same, with the embedded database made."""
-    assert run("migrate").status == 0
-    return run
 
 
 def event(name: str, kind: str = "support.ticket_opened", **fields: Any) -> str:
@@ -79,10 +34,6 @@ def commands() -> Iterator[tuple[str, ...]]:
             yield from ((name, below) for below in command.commands)
         else:
             yield (name,)
-
-
-def one_line(text: str) -> bool:
-    return text.startswith("journeys: ") and text.count("\n") == 1
 
 
 class TestErrors:
@@ -345,33 +296,6 @@ def broken(folder: Path) -> None:
     """A folder whose play waits for a signal that nobody defines."""
     (folder / "plays").mkdir(parents=True)
     (folder / "plays" / "x.yaml").write_text("{key: x, trigger: {signal: nope}, steps: [{end: {}}]}\n")
-
-
-class Service(NamedTuple):
-    """A running service and what it is made of."""
-
-    url: str
-    key: str
-    parts: Parts
-
-
-@pytest.fixture
-def service(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """A whole service on a port of its own; commands find it by JOURNEYS_URL and JOURNEYS_KEY."""
-    made = Parts(Settings(database_url=f"sqlite:///{tmp_path / 'served.db'}", secret=SECRET), durable=False)
-    upgrade(made.database)
-    key = made.keys.create("me", ["admin"], made.now())
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server = uvicorn.Server(uvicorn.Config(create_app(made, Engine(made)), log_level="critical"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        monkeypatch.setenv("JOURNEYS_URL", url)
-        monkeypatch.setenv("JOURNEYS_KEY", key)
-        yield Service(url, key, made)
-        server.should_exit = True
-        thread.join()
-    made.close()
 
 
 class TestBesideAService:

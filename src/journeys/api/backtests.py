@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from journeys.api.access import Guard, body_of, documented
 from journeys.backtest.question import BadQuestion
-from journeys.backtests import Asked, NoSignal, backtest
+from journeys.backtests import Asked, Backtest, NoSignal
 from journeys.store.database import Database
 from journeys.store.library import Library
 from signals.instant import Instant
@@ -130,7 +130,7 @@ class OutcomeMeant(BaseModel):
     where: dict[str, Any]
 
 
-class Backtest(BaseModel):
+class BacktestAnswer(BaseModel):
     """The answer. `complete` is false where time was up before every account had been looked at."""
 
     since: str | None = Field(alias="from")
@@ -159,7 +159,7 @@ def router(database: Database, library: Library, guard: Guard, clock: Callable[[
     routes = APIRouter(tags=["definitions"], dependencies=[Depends(guard("marketer"))])
     busy = threading.Lock()
 
-    @routes.post("/v1/signals/{key}/backtest", response_model=Backtest, openapi_extra=documented(Asked))
+    @routes.post("/v1/signals/{key}/backtest", response_model=BacktestAnswer, openapi_extra=documented(Asked))
     def run(
         key: Key, asked: Annotated[Asked, Depends(body_of(Asked))], seconds: Seconds = 20.0
     ) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def router(database: Database, library: Library, guard: Guard, clock: Callable[[
             detail = "another back-test is running in this process: wait for it, or use `journeys backtest`"
             raise HTTPException(503, detail, {"Retry-After": "10"})
         try:
-            return backtest(database, library, [key], asked, clock, seconds=seconds)
+            return Backtest(database, library, [key], asked).run(clock, seconds=seconds)
         except NoSignal as error:
             raise HTTPException(404, str(error)) from error
         except BadQuestion as error:

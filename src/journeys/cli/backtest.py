@@ -9,12 +9,11 @@ import typer
 import yaml
 from pydantic import ValidationError
 
-from journeys.backtests import Asked, NoSignal, backtest
+from journeys.backtests import Asked, Backtest, NoSignal
 from journeys.cli.common import Json, app, parts
 from journeys.cli.output import bar, fail, note, say, table, tell
 from journeys.cli.remote import Remote, beside
-from journeys.definitions import Draft, read_folder
-from journeys.store.reads.history import extent
+from journeys.definitions import Draft, plain, read_folder
 
 EVERYBODY = "everybody"
 """What `--among` is told where nobody is to be left out."""
@@ -55,6 +54,10 @@ def backtest_(
     json: Json = False,
 ) -> None:
     """Run signals over the stored history: firings, precision, recall, lead time, and what chance would give."""
+    if where and outcome is None:
+        fail("--where needs --outcome: which event's data?")
+    if save_draft and sweep is None:
+        fail("--save-draft needs --sweep: only then is there a best setting to keep")
     drafts = [] if definitions is None else read_folder(definitions)
     body: dict[str, Any] = {"within": within, "sweep": sweep, "save_draft": save_draft}
     body |= {"from": since, "to": until, "beside": signals[1:]}
@@ -79,7 +82,7 @@ def _asked(body: dict[str, Any]) -> Asked:
 def _among(text: str) -> Any:
     if text == EVERYBODY:
         return None
-    condition = yaml.safe_load(text)
+    condition = _yaml("--among", text)
     if not isinstance(condition, dict):
         fail("--among takes a condition, like '{attribute: account.plan, is: pro}', or the word everybody")
     return condition
@@ -89,20 +92,24 @@ def _field(text: str) -> tuple[str, Any]:
     name, found, value = text.partition("=")
     if not found or not name:
         fail(f"--where {text}: write FIELD=VALUE, like reason=price")
-    return name, yaml.safe_load(value)
+    return name, _yaml("--where", value)
+
+
+def _yaml(option: str, text: str) -> Any:
+    try:
+        return plain(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        fail(f"{option} is not YAML: {error}")
 
 
 def _here(signals: list[str], asked: Asked, drafts: list[Draft]) -> dict[str, Any]:
     with parts() as made:
-        with made.database.read() as connection:
-            total = extent(connection).events
         try:
-            with bar("events", total) as moved:
-                return backtest(
-                    made.database, made.library, signals, asked, made.now, progress=moved, given=drafts
-                )
+            ready = Backtest(made.database, made.library, signals, asked, drafts)
         except NoSignal as error:
             fail(str(error))
+        with bar("events", ready.events) as moved:
+            return ready.run(made.now, moved)
 
 
 def _there(remote: Remote, signal: str, body: dict[str, Any], drafts: list[Draft]) -> dict[str, Any]:
@@ -140,34 +147,35 @@ def _show(told: dict[str, Any], swept: bool) -> None:
 
 
 def _show_against(told: dict[str, Any], name: str, swept: bool) -> None:
-    heads = [name, "firings", "a week", "judged", "precision", "chance then", "lift", "recall", "days ahead"]
-    rows = [
-        [
-            _name(row, swept),
-            row["firings"],
-            row["per_week"]["mean"],
-            row["judged"],
-            _percent(row["precision"]),
-            _percent(row["chance_at_that_age"]),
-            f"× {row['lift']['value']}" if row["lift"]["shown"] else "not shown",
-            _percent(row["recall"]),
-            _lead(row["lead_days"]),
-        ]
-        for row in told["rows"]
-    ]
-    table(f"Against {told['outcome']['type']} within {told['within']}", heads, rows)
+    rows = [[_name(row, swept), *_cells(row)] for row in told["rows"]]
+    table(f"Against {told['outcome']['type']} within {told['within']}", [name, *_HEADS], rows)
     chance = told["chance"]
-    near, outside = (sum(row[what] for row in told["rows"]) for what in ("near_the_end", "outside"))
     compared = "everybody" if told["among"] is None else orjson.dumps(told["among"]).decode()
     tell(
         f"Compared: {compared}; {told['outcomes']:,} outcomes there ({told['outcomes_outside']:,} elsewhere).",
         f"Chance: an outcome follows {_percent(chance)} of {chance['account_weeks']:,} account-weeks; "
         "`chance then` is that at the age of the accounts for which the signal fired.",
-        f"Not judged: {near:,} firings too near the end of the history, {outside:,} of others than those compared.",
+        "Left out are firings too near the end of the history to be judged + at accounts that are not compared.",
         "Intervals in brackets are right together 95 times in 100. Lift is shown where precision and chance lie apart.",
     )
     if swept:
         tell(_best(told))
+
+
+_HEADS = ["firings", "a week", "left out", "precision", "chance then", "lift", "recall", "days ahead"]
+
+
+def _cells(row: dict[str, Any]) -> list[Any]:
+    return [
+        row["firings"],
+        row["per_week"]["mean"],
+        f"{row['near_the_end']:,} + {row['outside']:,}",
+        _percent(row["precision"]),
+        _percent(row["chance_at_that_age"]),
+        f"× {row['lift']['value']}" if row["lift"]["shown"] else "not shown",
+        _percent(row["recall"]),
+        _lead(row["lead_days"]),
+    ]
 
 
 def _show_silent(told: dict[str, Any]) -> None:
