@@ -13,6 +13,46 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "aliases",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("survivor", sa.Text(), nullable=False),
+        sa.Column("joins", JsonType(), nullable=False),
+        sa.PrimaryKeyConstraint("id", "kind", name=op.f("pk_aliases")),
+    )
+    with op.batch_alter_table("aliases", schema=None) as batch_op:
+        batch_op.create_index("ix_aliases_survivor", ["survivor"], unique=False)
+
+    op.create_table(
+        "external_ids",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("external", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("at", InstantType(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "source", "external", name=op.f("pk_external_ids")),
+    )
+    with op.batch_alter_table("external_ids", schema=None) as batch_op:
+        batch_op.create_index("ix_external_ids_id", ["id"], unique=False)
+
+    op.create_table(
+        "identity_merges",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("old", sa.Text(), nullable=False),
+        sa.Column("survivor", sa.Text(), nullable=False),
+        sa.Column("at", InstantType(), nullable=False),
+        sa.Column("because", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("merged_at", InstantType(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_merges")),
+    )
+    with op.batch_alter_table("identity_merges", schema=None) as batch_op:
+        batch_op.create_index("ix_identity_merges_account_at", ["account", "at"], unique=False)
+
+    op.create_table(
         "accounts",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
@@ -74,9 +114,10 @@ def upgrade() -> None:
         sa.Column("contact", sa.Text(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("said_as", sa.Text(), nullable=False),
         sa.Column("allowed", sa.Boolean(), nullable=False),
         sa.Column("at", InstantType(), nullable=False),
-        sa.PrimaryKeyConstraint("contact", "channel", "topic", name=op.f("pk_consents")),
+        sa.PrimaryKeyConstraint("contact", "channel", "topic", "said_as", name=op.f("pk_consents")),
     )
     op.create_table(
         "contacts",
@@ -87,6 +128,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("roles", JsonType(), nullable=False),
         sa.Column("is_open", sa.Boolean(), nullable=False),
+        sa.Column("first_seen", InstantType(), nullable=False),
         sa.PrimaryKeyConstraint("account", "id", name=op.f("pk_contacts")),
     )
     with op.batch_alter_table("contacts", schema=None) as batch_op:

@@ -1,16 +1,19 @@
 """One batch of records inside its transaction: events of the records, accounts moved, the position with the effects."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 
 from journeys.arrivals import Arrival
+from journeys.folding import OpenWork, feel, fold, homes
+from journeys.identity import Identity, Link
+from journeys.merging import learn, recognise
 from journeys.recognition import Visits
-from journeys.store import accounts, bulk, dead, outcomes
+from journeys.store import accounts, bulk, dead, identities, outcomes
 from journeys.store.log import HISTORY
 from journeys.store.tables import log, positions
 from journeys.work import Work
@@ -20,9 +23,6 @@ from signals.instant import Instant
 from signals.problem import Problem, id_conflict
 from signals.sources.records import read_record
 from signals.sources.segment import AS_SHIPPED, Translator
-
-OpenWork: TypeAlias = Callable[[sa.Connection, Iterable[str], Instant], Work]
-"""Makes the unit of work on these accounts, locked and brought to the present playbook."""
 
 
 class StaleOwner(RuntimeError):
@@ -51,7 +51,11 @@ class Batch:
         records: Sequence[Record],
         now: Instant,
         translator: Translator = AS_SHIPPED,
+        *,
+        alone: bool = True,
     ) -> None:
+        """`alone`: nobody else folds at the same time (`identities.lock`), so that ids may be joined."""
+        self._alone = alone
         self._open_work, self._connection, self._now = open_work, connection, now
         self._translator = translator
         self._partition = records[0].partition if records else ""
@@ -62,18 +66,17 @@ class Batch:
         self._dead: list[tuple[Record, Problem]] = []
         self._duplicates = 0
         self._visits: Visits | None = None
+        self._links: list[tuple[Link, int]] = []
+        self._identity: Identity | None = None
 
     def take(self) -> Taken:
-        """Everything in the order of arrival. Raises StaleOwner where the batch does not begin at the position."""
+        """Everything in the order of arrival. Raises StaleOwner where the batch does not begin at the position, and
+        NotAlone where ids are to be joined and others may be folding.
+        """
         if self._stale:
             raise StaleOwner(f"{self._partition} is at {self._position}: another worker has it")
-        arrivals = self._fresh(self._arrivals())
-        work = self._open(arrivals)
-        emitted = False
-        for event, _, history, key, content in arrivals:
-            assert event.account is not None
-            emitted = work.feel(event.account, event, event.received_at, history, (key, content)) or emitted
-        work.save()
+        arrivals = self._arrivals()
+        emitted = fold(self._open_work, self._connection, arrivals, self._now)
         self._finish(len(self._records))
         return Taken(
             len(arrivals),
@@ -87,18 +90,24 @@ class Batch:
 
     def take_in_order(self, due_until: Instant) -> Taken:
         """Events and due instants of all accounts merged by instant, stopping after the first that emits."""
-        arrivals = self._fresh(self._arrivals())
+        arrivals = self._arrivals()
         horizon = min(due_until, self._records[-1].received_at) if self._records else due_until
         due = accounts.due(self._connection, horizon, 1_000_000)
-        work = self._open(arrivals, due)
+        began = arrivals[0].event.received_at if arrivals else self._now
+        work = self._open_work(self._connection, homes(arrivals) | set(due), began)
         agenda = _Agenda(work, arrivals, horizon)
         reached, used, emitted = horizon, len(self._records), False
         for instant, account, arrival in agenda:
             if arrival is None:
                 emitted = work.look(account, instant)
-            else:
-                names = arrival.key, arrival.content
-                emitted = work.feel(account, arrival.event, instant, arrival.history, names)
+            elif arrival.merge is None:
+                emitted = feel(work, arrival)
+            else:  # what was done before is saved; what comes after finds other accounts, in another step
+                work.save()
+                emitted, work = True, self._open_work(self._connection, homes([arrival]), instant)
+                feel(work, arrival)
+                reached, used = instant, agenda.used(self._records)
+                break
             agenda.note(account)
             if emitted:
                 reached = instant
@@ -107,13 +116,6 @@ class Batch:
         work.save()
         self._finish(used)
         return Taken(agenda.folded, self._duplicates, len(self._dead), used, emitted, reached)
-
-    def _open(self, arrivals: Sequence[Arrival], also: Iterable[str] = ()) -> Work:
-        wanted = {arrival.event.account for arrival in arrivals if arrival.event.account is not None} | set(
-            also
-        )
-        began = arrivals[0].event.received_at if arrivals else self._now
-        return self._open_work(self._connection, wanted, began)
 
     def _arrivals(self) -> list[Arrival]:
         """The events of the records; what cannot be one is a dead letter."""
@@ -128,31 +130,62 @@ class Batch:
         return self._identified(found)
 
     def _identified(self, arrivals: list[Arrival]) -> list[Arrival]:
-        """With their accounts: a contact of one account names it, and a visitor waits for theirs (semantics §2)."""
+        """Those seen for the first time, with our ids for everybody; a visitor waits for theirs (semantics §2)."""
         visits = self._visits = Visits(self._connection, arrivals, self._now)
         arrivals = visits.recognise(arrivals)
-        nameless = {
-            a.event.contact for a in arrivals if a.event.account is None and a.event.contact is not None
-        }
-        homes = accounts.accounts_of(self._connection, sorted(nameless)) if nameless else {}
-        for arrival in arrivals:  # a contact may come to be known earlier in this very batch
-            if arrival.event.contact in nameless and arrival.event.account is not None:
-                known = homes.setdefault(arrival.event.contact, [])
-                if arrival.event.account not in known:
-                    known.append(arrival.event.account)
-        found = []
+        identity = self._identity = recognise(self._connection, (arrival.event for arrival in arrivals))
+        known = outcomes.known_hashes(self._connection, [arrival.key for arrival in arrivals])
+        found: list[Arrival] = []
         for arrival in arrivals:
-            event = arrival.event
-            if event.account is None:
-                known = homes.get(event.contact or "", [])
-                if len(known) != 1:
-                    if not visits.wait(arrival):
-                        self._dead.append((arrival.record, _homeless(event, known)))
-                    continue
-                arrival = arrival._replace(event=msgspec.structs.replace(event, account=known[0]))  # noqa: PLW2901
-            found.append(arrival)
+            if self._is_new(arrival, known):
+                resolved = self._resolved(arrival, identity, visits)
+                if resolved is not None:
+                    known[arrival.key] = arrival.content
+                    found.append(resolved)
         self._settle(visits)
-        return visits.attach(found)
+        return self._attached(found, visits, identity, known)
+
+    def _is_new(self, arrival: Arrival, known: Mapping[bytes, bytes]) -> bool:
+        """The first wins, the same again is nothing, other content a dead letter (I3)."""
+        content = known.get(arrival.key)
+        if content is None:
+            return True
+        if content == arrival.content:
+            self._duplicates += 1
+        else:
+            self._dead.append((arrival.record, id_conflict(arrival.event.id, arrival.event.source)))
+        return False
+
+    def _resolved(self, arrival: Arrival, identity: Identity, visits: Visits) -> Arrival | None:
+        """With our ids; None for a dead letter, and for a visitor who waits."""
+        if identity.is_plain(arrival.event):
+            return arrival
+        found = identity.resolve(arrival.event)
+        if isinstance(found, Problem):
+            if not visits.wait(arrival):
+                self._dead.append((arrival.record, found))
+            return None
+        if found.merge is not None and not self._alone:
+            raise identities.NotAlone
+        self._links += [(link, arrival.record.offset) for link in found.links]
+        return arrival._replace(event=found.event, merge=found.merge)
+
+    def _attached(
+        self, found: list[Arrival], visits: Visits, identity: Identity, known: dict[bytes, bytes]
+    ) -> list[Arrival]:
+        """With what visitors did who are known now."""
+        whole = visits.attach(found)
+        if len(whole) == len(found):
+            return whole
+        mine = set(map(id, found))
+        learn(self._connection, identity, (arrival.event for arrival in whole if id(arrival) not in mine))
+        result = []
+        for arrival in whole:
+            if id(arrival) in mine:
+                result.append(arrival)
+            elif self._is_new(arrival, known):
+                result.append(arrival._replace(event=identity.known(arrival.event)))
+        return result
 
     def _settle(self, visits: Visits) -> None:
         for arrival, problem in visits.settle():
@@ -160,22 +193,6 @@ class Batch:
                 self._duplicates += 1
             else:
                 self._dead.append((arrival.record, problem))
-
-    def _fresh(self, arrivals: list[Arrival]) -> list[Arrival]:
-        """Those seen for the first time: the first wins, the same again is nothing, other content a dead letter (I3)."""
-        known = outcomes.known_hashes(self._connection, [arrival.key for arrival in arrivals])
-        found = []
-        for arrival in arrivals:
-            key, content = arrival.key, arrival.content
-            if key not in known:
-                known[key] = content
-                found.append(arrival)
-            elif known[key] == content:
-                self._duplicates += 1
-            else:
-                conflict = id_conflict(arrival.event.id, arrival.event.source)
-                self._dead.append((arrival.record, conflict))
-        return found
 
     def _finish(self, used: int) -> None:
         """Dead letters and the position, in the transaction of the effects."""
@@ -186,6 +203,9 @@ class Batch:
         partition, following = last.partition, last.offset + 1
         if self._visits is not None:
             self._visits.save(following)
+        if self._identity is not None:
+            links = [self._identity.settled(link) for link, offset in self._links if offset < following]
+            identities.save_links(self._connection, links, self._now)
         dead.bury(self._connection, [entry for entry in self._dead if entry[0].offset < following], self._now)
         move(self._connection, partition, self._position, following, self._now)
 
@@ -222,8 +242,7 @@ class _Agenda:
                 yield due[0], due[2], None
             elif arrival is not None:
                 self.folded += 1
-                assert arrival.event.account is not None
-                yield arrival.event.received_at, arrival.event.account, arrival
+                yield arrival.event.received_at, arrival.event.account or "", arrival
             else:
                 return
 
@@ -255,15 +274,6 @@ def _received(event: Event, at: Instant) -> Event:
     if event.timed:
         return msgspec.structs.replace(event, received_at=max(at, event.time))
     return msgspec.structs.replace(event, received_at=at, time=at)
-
-
-def _homeless(event: Event, known: Sequence[str]) -> Problem:
-    if known:
-        detail = (
-            f"contact {event.contact!r} belongs to {', '.join(sorted(known))}: name the account in the event"
-        )
-        return Problem(422, "ambiguous_account", detail, "/account")
-    return Problem(422, "no_account", "the event names neither an account nor a contact we know", "/account")
 
 
 def position(connection: sa.Connection, partition: str) -> int:

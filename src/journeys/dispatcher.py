@@ -27,7 +27,7 @@ from journeys.journey import Journey
 from journeys.playbook import Playbook
 from journeys.react import Settled
 from journeys.state import AccountState
-from journeys.store import sending
+from journeys.store import identities, sending
 from journeys.store.consent import lock_people, suppression_keys
 from journeys.store.database import Database
 from journeys.store.sending import Ledger, Move
@@ -99,9 +99,9 @@ class Dispatcher:
         reached = self.reached(now)
         with self._database.write() as connection:
             playbook = self._playbook()
-            homes = [parcel.message.account for parcel, _ in outcomes]
-            work = self.work(connection, playbook, homes, reached)
-            found = sending.load_handed(connection, [parcel.message.id for parcel, _ in outcomes])
+            ids = [parcel.message.id for parcel, _ in outcomes]
+            work = self.work(connection, playbook, _homes(connection, ids), reached)
+            found = sending.load_handed(connection, ids)
             handed = {one.message.id: one for one in found}
             moves = []
             for parcel, outcome in outcomes:
@@ -128,10 +128,10 @@ class Dispatcher:
         if not lost:
             return 0
         with self._database.write() as connection:
-            homes = {account for _, account in lost}
-            work = self.work(connection, self._playbook(), homes, self.reached(now))
+            ids = [identifier for identifier, _ in lost]
+            work = self.work(connection, self._playbook(), _homes(connection, ids), self.reached(now))
             moves = []
-            for handed in sending.load_handed(connection, [identifier for identifier, _ in lost]):
+            for handed in sending.load_handed(connection, ids):
                 moves.append(in_doubt(handed, "the process that handed it over died"))
                 work.decide([decision_on(moves[-1].message, None, now)])
             sending.save_moves(connection, moves)
@@ -157,7 +157,7 @@ class _Round:
             connection, dispatcher._playbook(), (account for _, account in due), reached
         )
         self._playbook = self._work.playbook
-        self._ids = [identifier for identifier, _ in due]
+        self._due = dict(due)
         self._rendered: dict[str, Rendered] = {}
         self._mails: dict[str, Mail] = {}
 
@@ -168,9 +168,9 @@ class _Round:
         dead = self._work.flush_dead()
         waiting = [
             message
-            for message in sending.load_waiting(self._connection, self._ids)
-            if message.journey not in dead
-        ]
+            for message in sending.load_waiting(self._connection, list(self._due))
+            if message.journey not in dead and message.account == self._due[message.id]
+        ]  # one whose account has just become another comes with the next round
         ledger = self._ledger(waiting)
         pairs = [(message, self._facts(message, ledger)) for message in waiting]
         judged = judge_together(pairs, self._playbook.policies, self._now)
@@ -288,6 +288,12 @@ class _Round:
             if move.message.status in kept and (made := self._rendered.get(move.message.id)) is not None
         ]
         sending.save_renderings(self._connection, rows)
+
+
+def _homes(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
+    """The accounts of these messages, which stay so until the end of the transaction."""
+    identities.lock(connection, alone=False)
+    return sending.accounts_of(connection, ids)
 
 
 def _wake_outranked(connection: sa.Connection, moves: Sequence[Move], now: Instant) -> None:

@@ -1,29 +1,41 @@
 """The use cases: load → react → save, each in one transaction (architecture "What happens to a batch")."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from channels.sla import climb
 from channels.task import Task
+from journeys.arrivals import Arrival
 from journeys.batch import Batch, StaleOwner, Taken, move, owned, position
 from journeys.composer import Composer
 from journeys.desk import Desk
+from journeys.folding import fold
+from journeys.identity import Link
 from journeys.impact import Counts
+from journeys.merging import recognise
+from journeys.naming import ACCOUNT
 from journeys.playbook import Playbook
 from journeys.react import Exit
-from journeys.store import accounts, bulk, dead, outcomes
+from journeys.store import accounts, bulk, dead, identities, outcomes
 from journeys.store.accounts import LostUpdate
 from journeys.store.database import Database
 from journeys.store.fillings import present_stamp
+from journeys.store.identities import NotAlone
 from journeys.store.tables import gaps, tasks
 from journeys.work import Work
 from signals.event import Event
 from signals.feeds.port import Record
 from signals.instant import Instant
-from signals.problem import Problem
+from signals.problem import Problem, Refused
 
 __all__ = ["LostUpdate", "Service", "StaleOwner", "Taken", "next_sla"]
+
+Result = TypeVar("Result")
+_OURS = Record("service", 0, None)
+"""Where events of our own making lie: in no feed."""
 
 
 class Service:
@@ -58,8 +70,23 @@ class Service:
 
     def take(self, records: Sequence[Record], now: Instant) -> Taken:
         """Fold a batch of one partition and move its position, all or nothing. Raises StaleOwner."""
-        with self._database.write() as connection:
-            return Batch(self._work, connection, records, now, self._playbook().segment()).take()
+
+        def take(connection: sa.Connection, alone: bool) -> Taken:
+            translator = self._playbook().segment()
+            return Batch(self._work, connection, records, now, translator, alone=alone).take()
+
+        return self._folding(take)
+
+    def _folding(self, act: Callable[[sa.Connection, bool], Result]) -> Result:
+        """Fold in a transaction among others who fold; where ids turn out to become one, again and alone."""
+        try:
+            with self._database.write() as connection:
+                identities.lock(connection, alone=False)
+                return act(connection, self._database.is_sqlite)
+        except NotAlone:
+            with self._database.write() as connection:
+                identities.lock(connection, alone=True)
+                return act(connection, True)
 
     def step(self, records: Sequence[Record], due_until: Instant) -> Taken:
         """The virtual clock's step: events and what falls due, of all accounts, in the order of their instants, until
@@ -95,27 +122,45 @@ class Service:
     # ── writes through the API ─────────────────────────────────────────────────────────────────────────────────
 
     def write(self, happened: Sequence[Event], now: Instant) -> None:
-        """Events of our own making (API, console), reacted to in this transaction: a read sees them."""
-        try:
-            self._write(happened, now)
-        except LostUpdate:  # an account came into being meanwhile: now it is there to be locked
-            self._write(happened, now)
+        """Events of our own making (API, console), reacted to in this transaction: a read sees them.
 
-    def _write(self, happened: Sequence[Event], now: Instant) -> None:
-        with self._database.write() as connection:
-            homes = {event.account for event in happened if event.account is not None}
-            work = self._work(connection, homes, now)
-            known = outcomes.known_hashes(connection, [event.key for event in happened])
-            for event in happened:
-                if event.key not in known and event.account is not None:
-                    work.feel(event.account, event, now)
-            work.save()
+        Raises Refused where one of them cannot be: nothing is written then.
+        """
+
+        def write(connection: sa.Connection, alone: bool) -> None:
+            self._write(connection, happened, now, alone)
+
+        try:
+            self._folding(write)
+        except LostUpdate:  # an account came into being meanwhile: now it is there to be locked
+            self._folding(write)
+
+    def _write(self, connection: sa.Connection, happened: Sequence[Event], now: Instant, alone: bool) -> None:
+        identity = recognise(connection, happened)
+        known = outcomes.known_hashes(connection, [event.key for event in happened])
+        arrivals: list[Arrival] = []
+        links: list[Link] = []
+        for event in happened:
+            if event.key in known:
+                continue
+            found = identity.resolve(event)
+            if isinstance(found, Problem):
+                raise Refused(found)
+            if found.merge is not None and not alone:
+                raise NotAlone
+            links += found.links
+            ours = replace(found.event, received_at=now)
+            arrivals.append(Arrival(ours, _OURS, False, event.key, event.content_hash, found.merge))
+        fold(self._work, connection, arrivals, now)
+        identities.save_links(connection, map(identity.settled, links), now)
 
     def exit_journey(self, account: str, journey: str, reason: str, now: Instant) -> None:
         """A person ends a journey."""
         with self._database.write() as connection:
-            work = self._work(connection, [account], now)
-            work.feel(account, Exit(journey, reason), now)
+            identities.lock(connection, alone=False)
+            home = identities.current(connection, ACCOUNT, account)
+            work = self._work(connection, [home], now)
+            work.feel(home, Exit(journey, reason), now)
             work.save()
 
     def move_task(self, task_id: str, now: Instant, move: Callable[[Task, Desk], Task]) -> Task | None:
@@ -124,6 +169,7 @@ class Service:
         Levels that fell due before come first: a task taken up late was late.
         """
         with self._database.write() as connection:
+            identities.lock(connection, alone=False)
             found = connection.execute(sa.select(tasks.c.account).where(tasks.c.id == task_id)).scalar()
             if found is None:
                 return None

@@ -106,10 +106,10 @@ class Work:
             self._heard.setdefault(event.source, []).append(event.time)
             self.playbook = self.playbook.seeing(self.playbook.feeds.hear(event.source, [event.time]))
 
-    def look(self, account: str, now: Instant) -> bool:
+    def look(self, account: str, now: Instant, silent: bool = False) -> bool:
         """Let the account do the next thing that is due at it, and no more; True where it is to be done outside."""
         state = self.states[account]
-        reaction = react(state, None, self.playbook, max(now, state.now))
+        reaction = react(state, None, self.playbook, max(now, state.now), silent)
         self._gather(account, reaction)
         self.now = max(self.now, now)
         return reaction.emits

@@ -48,6 +48,11 @@ def lock_and_load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Lo
     return {account: fresh.get(account) or kept[account] for account in versions}
 
 
+def lock(connection: sa.Connection, ids: Iterable[str]) -> None:
+    """Lock those of these accounts that exist, in id order."""
+    _lock(connection, sorted(set(ids)))
+
+
 def _lock(connection: sa.Connection, wanted: Sequence[str]) -> dict[str, int]:
     """Versions of those of these accounts that exist, locked in the order given."""
     found: dict[str, int] = {}
@@ -94,16 +99,6 @@ def after(connection: sa.Connection, last: str, limit: int) -> list[str]:
 def next_due(connection: sa.Connection) -> Instant | None:
     """When the next account falls due: one look at an index."""
     found: Instant | None = connection.execute(sa.select(sa.func.min(accounts.c.due_at))).scalar()
-    return found
-
-
-def accounts_of(connection: sa.Connection, people: Sequence[str]) -> dict[str, list[str]]:
-    """The accounts of each of these contacts."""
-    found: dict[str, list[str]] = {}
-    for some in bulk.slices(people):
-        wanted = sa.select(contacts.c.id, contacts.c.account).where(contacts.c.id.in_(some))
-        for row in connection.execute(wanted):
-            found.setdefault(row.id, []).append(row.account)
     return found
 
 
@@ -242,7 +237,7 @@ def _differs(old: Contact | None, new: Contact) -> bool:
     """Whether what is searched by has changed; being seen again does not count."""
     if old is None or old is new:
         return old is None
-    same = old.attributes is new.attributes and old.roles is new.roles
+    same = old.attributes is new.attributes and old.roles is new.roles and old.first_seen == new.first_seen
     return not (same and old.left_at == new.left_at and old.elsewhere == new.elsewhere)
 
 
@@ -258,6 +253,7 @@ def _contact_row(account: str, contact: Contact, now: Instant) -> dict[str, Any]
         "name": names[-1].value if names and isinstance(names[-1].value, str) else None,
         "roles": held,
         "is_open": is_open(contact),
+        "first_seen": contact.first_seen,
     }
 
 

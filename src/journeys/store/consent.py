@@ -4,17 +4,19 @@ Who writes here and who judges by it meet at a lock for each person and address 
 before a message is handed over is seen by its judgement. SQLite has one writer, which is the same lock.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from journeys.store import bulk
 from journeys.store.accounts import address_key
-from journeys.store.tables import consents, suppressions
+from journeys.store.tables import aliases, consents, suppressions
 from signals.event import Event
 from signals.fold import suppression_cause
 from signals.instant import Instant
+from signals.joins import Join, same
 
 _WORDS = ("engagement.unsubscribed", "engagement.subscribed")
 _LOCK = """
@@ -67,29 +69,80 @@ def save_consents(
             _lift(connection, keys[event.contact], event.time)
 
 
+Words = dict[tuple[str, str, str, str], dict[str, Any]]
+"""What people said, by contact, channel, topic and the id it was said under."""
+
+
 def _save_words(connection: sa.Connection, told: list[Event]) -> None:
     """A late word does not undo a newer one."""
+    if not told:
+        return
     people = sorted({str(event.contact) for event in told})
-    known: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for some in bulk.slices(people):
-        for found in connection.execute(sa.select(consents).where(consents.c.contact.in_(some))):
-            known[found.contact, found.channel, found.topic] = dict(found._mapping)
-    said: dict[tuple[str, str, str], dict[str, Any]] = {}
+    known = _words_of(connection, people)
+    joins = _joins_of(connection, people)
+    before = dict(known)
     for row in map(_word, told):
-        about = (row["contact"], row["channel"], row["topic"])
-        if about not in known or _standing(row) >= _standing(known[about]):
-            known[about] = said[about] = row
-    bulk.upsert(connection, consents, list(said.values()))
+        name = _name(row)
+        if name not in known or _standing(row) >= _standing(known[name]):
+            known[name] = row
+        known |= _settled(_about(known, row), joins.get(row["contact"], []))
+    bulk.upsert(connection, consents, [row for name, row in known.items() if before.get(name) != row])
+
+
+def _words_of(connection: sa.Connection, people: Sequence[str]) -> Words:
+    found = {}
+    for some in bulk.slices(people):
+        for row in connection.execute(sa.select(consents).where(consents.c.contact.in_(some))):
+            word = dict(row._mapping)
+            found[_name(word)] = word
+    return found
+
+
+def _joins_of(connection: sa.Connection, people: Sequence[str]) -> dict[str, list[Join]]:
+    found = {}
+    for some in bulk.slices(people):
+        wanted = sa.select(aliases.c.survivor, aliases.c.joins).where(
+            aliases.c.kind == "contact", aliases.c.survivor.in_(some)
+        )
+        for row in connection.execute(wanted):
+            found[row.survivor] = msgspec.convert(row.joins, list[Join])
+    return found
+
+
+def _name(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    return row["contact"], row["channel"], row["topic"], row["said_as"]
+
+
+def _about(known: Words, row: Mapping[str, Any]) -> Words:
+    """What was said of the same matter, under whatever id."""
+    matter = _name(row)[:3]
+    return {name: word for name, word in known.items() if name[:3] == matter}
+
+
+def _settled(said: Words, joins: Sequence[Join]) -> Words:
+    """A word counts for every id that was one with its own by then: of these, the newest."""
+    return {
+        name: max(
+            (
+                {**word, "said_as": name[3]}
+                for word in said.values()
+                if same(joins, name[3], word["said_as"], word["at"])
+            ),
+            key=_standing,
+        )
+        for name in said
+    }
 
 
 def _word(event: Event) -> dict[str, Any]:
     channel, topic = event.data.get("channel") or "email", event.data.get("topic") or ""
-    allowed = event.type == "engagement.subscribed"
+    said = None if event.said is None else event.said.contact
     return {
         "contact": event.contact,
         "channel": channel,
         "topic": topic,
-        "allowed": allowed,
+        "said_as": said or event.contact,
+        "allowed": event.type == "engagement.subscribed",
         "at": event.time,
     }
 
@@ -97,6 +150,44 @@ def _word(event: Event) -> dict[str, Any]:
 def _standing(row: Mapping[str, Any]) -> tuple[Instant, bool]:
     """The later one counts, and of two at one instant the one that forbids."""
     return row["at"], not row["allowed"]
+
+
+def move(connection: sa.Connection, old: str, into: str, joins: Sequence[Join]) -> None:
+    """The words and suppressions of a contact that has become another are the survivor's (semantics §2).
+
+    What was said before the two were one stays beside what the other said, and whoever reads takes the strictest.
+    """
+    connection.execute(sa.update(consents).where(consents.c.contact == old).values(contact=into))
+    known = _words_of(connection, [into])
+    after: Words = {}
+    for row in known.values():
+        after |= _settled(_about(known, row), joins)
+    bulk.upsert(connection, consents, [row for name, row in after.items() if known[name] != row])
+    _move_suppression(connection, old, into)
+
+
+def _move_suppression(connection: sa.Connection, old: str, into: str) -> None:
+    """The person is suppressed where either was; the address of either stays so."""
+    names = [f"contact:{old}", f"contact:{into}"]
+    found = connection.execute(sa.select(suppressions).where(suppressions.c.address_key.in_(names))).all()
+    if not found:
+        return
+    newest = max(found, key=lambda row: (row.at, row.cause))
+    connection.execute(sa.delete(suppressions).where(suppressions.c.address_key == names[0]))
+    row = {"address_key": names[1], "cause": newest.cause, "contact": into, "at": newest.at}
+    bulk.upsert(connection, suppressions, [row])
+
+
+def strictest(rows: Iterable[Any]) -> dict[str, list[tuple[str, str, bool]]]:
+    """What each person allows, as (channel, topic, allowed): whatever was said under one of their ids forbids."""
+    said: dict[tuple[str, str, str], bool] = {}
+    for row in rows:
+        matter = row.contact, row.channel, row.topic
+        said[matter] = said.get(matter, True) and row.allowed
+    found: dict[str, list[tuple[str, str, bool]]] = {}
+    for (contact, channel, topic), allowed in said.items():
+        found.setdefault(contact, []).append((channel, topic, allowed))
+    return found
 
 
 def _suppress(connection: sa.Connection, keys: list[str], cause: str, event: Event) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from channels.message import Message
 from journeys.store import bulk
+from journeys.store.consent import strictest
 from journeys.store.outcomes import message_of, message_row
 from journeys.store.tables import consents, messages, renderings, suppressions, switches
 from signals.instant import DAY, Duration, Instant
@@ -66,6 +67,12 @@ def next_message_due(connection: sa.Connection) -> Instant | None:
     return found
 
 
+def accounts_of(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
+    """The accounts of these messages."""
+    wanted = sa.select(messages.c.account).where(messages.c.id.in_(list(ids)))
+    return set(connection.execute(wanted).scalars())
+
+
 def load_waiting(connection: sa.Connection, ids: Sequence[str]) -> list[Message]:
     """Those of these messages that still wait, read under the locks of their accounts."""
     wanted = sa.select(messages).where(messages.c.id.in_(list(ids)), _WAITING, messages.c.delivery == "new")
@@ -88,8 +95,7 @@ def load_ledger(
         suppressions.c.address_key.in_(keys)
     )
     ledger.suppressed = dict(connection.execute(found).all())
-    for row in connection.execute(sa.select(consents).where(consents.c.contact.in_(people))):
-        ledger.consents.setdefault(row.contact, []).append((row.channel, row.topic, row.allowed))
+    ledger.consents = strictest(connection.execute(sa.select(consents).where(consents.c.contact.in_(people))))
     ledger.stopped = is_stopped(connection)
     return ledger
 

@@ -219,8 +219,43 @@ contacts = sa.Table(
     _maybe("name", Text),
     _column("roles", Json),
     _column("is_open", Flag),
+    _column("first_seen", At),
     sa.Index("ix_contacts_id", "id"),
     sa.Index("ix_contacts_address_key", "address_key"),
+)
+aliases = sa.Table(
+    "aliases",  # ids of ours that have become others; `joins` are those of all that are one with the survivor
+    metadata,
+    _column("id", Text, primary_key=True),
+    _column("kind", Text, primary_key=True),
+    _column("survivor", Text),
+    _column("joins", Json),
+    sa.Index("ix_aliases_survivor", "survivor"),
+)
+external_ids = sa.Table(
+    "external_ids",  # what a source calls an account or contact of ours
+    metadata,
+    _column("kind", Text, primary_key=True),
+    _column("source", Text, primary_key=True),
+    _column("external", Text, primary_key=True),
+    _column("id", Text),
+    _column("at", At),
+    sa.Index("ix_external_ids_id", "id"),
+)
+identity_merges = sa.Table(
+    "identity_merges",  # which ids have become one, when and why: a row for each account concerned ("" for none)
+    metadata,
+    _column("id", Text, primary_key=True),
+    _column("account", Text),
+    _column("kind", Text),
+    _column("old", Text),
+    _column("survivor", Text),
+    _column("at", At),
+    _column("because", Text),
+    _column("source", Text),
+    _column("event", Text),
+    _column("merged_at", At),
+    sa.Index("ix_identity_merges_account_at", "account", "at"),
 )
 open_signals = sa.Table(
     "open_signals",
@@ -345,11 +380,12 @@ renderings = sa.Table(
     _maybe("html", Text),
 )
 consents = sa.Table(
-    "consents",  # topic "" is every topic, channel "" every channel
+    "consents",  # topic "" is every topic, channel "" every channel; `said_as` is the id it was said under
     metadata,
     _column("contact", Text, primary_key=True),
     _column("channel", Text, primary_key=True),
     _column("topic", Text, primary_key=True),
+    _column("said_as", Text, primary_key=True),
     _column("allowed", Flag),
     _column("at", At),
 )

@@ -1,0 +1,295 @@
+"""Who an event is about: our id for every name it may come with, and which names turn out to be one (semantics §2).
+
+Pure: what is known is loaded in bulk for a set of events (`journeys.store.identities`), and what these events
+themselves say is added as they are resolved one after the other, so that the size of a batch changes nothing.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from journeys import unresolved
+from journeys.naming import (
+    ACCOUNT,
+    CONTACT,
+    MERGES,
+    UPDATES,
+    Outside,
+    address_in,
+    address_key,
+    external_of,
+    named_outside,
+)
+from signals.event import Event
+from signals.instant import Instant
+from signals.joins import Join, Said, joined
+from signals.problem import Problem
+from signals.sources.segment import SOURCE as BROWSER
+
+
+class Alias(NamedTuple):
+    """Who an id has become, and all joins among the ids that are one with it."""
+
+    survivor: str
+    joins: list[Join]
+
+
+class Link(NamedTuple):
+    """What a source calls one of ours."""
+
+    outside: Outside
+    id: str
+
+
+class Merge(NamedTuple):
+    """`old` becomes `into`: two ids of ours that nothing else has become. `join` is the same as it was told."""
+
+    kind: str
+    old: str
+    into: str
+    join: Join
+    joins: list[Join]
+    because: str
+    accounts: frozenset[str]
+
+
+class Found(NamedTuple):
+    """An event with our ids, and what has to be joined before it is folded."""
+
+    event: Event
+    links: tuple[Link, ...] = ()
+    merge: Merge | None = None
+
+
+class Facts(msgspec.Struct):
+    """What is known of these; `joins` are those of survivors."""
+
+    aliases: dict[str, dict[str, Alias]] = msgspec.field(default_factory=lambda: {ACCOUNT: {}, CONTACT: {}})
+    joins: dict[tuple[str, str], list[Join]] = {}
+    outside: dict[Outside, str] = {}
+    homes: dict[str, set[str]] = {}
+    addresses: dict[str, str] = {}
+    first_seen: dict[str, Instant] = {}
+
+
+_SPEAKS = {*MERGES, *UPDATES}
+
+
+class Identity:
+    """Resolves events in their order; knows what has been said so far."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._aliases = facts.aliases
+        self._any = bool(facts.aliases[ACCOUNT] or facts.aliases[CONTACT])
+        self._idle = not (self._any or facts.homes or facts.outside or facts.addresses)
+
+    def is_plain(self, event: Event) -> bool:
+        """Whether the event is about whom it says, and says nothing of who is who: what happens most."""
+        return self._idle and event.account is not None and event.type not in _SPEAKS
+
+    def resolve(self, event: Event) -> Found | Problem:
+        """The event with our ids and what it joins; a Problem where nobody can be named, or what it says cannot be."""
+        event = self.known(self._inside(event))
+        if event.account is None and event.type not in MERGES:
+            homes = self._homes(event)
+            if len(homes) != 1:
+                return unresolved.homeless(event, homes)
+            event = msgspec.structs.replace(event, account=next(iter(homes)))
+        found: Found | Problem = Found(event)
+        if event.type in MERGES:
+            found = self._merged(event)
+        elif event.type in UPDATES:
+            found = self._updated(event)
+        if isinstance(found, Found):
+            self._note(found.event)
+        return found
+
+    def known(self, event: Event) -> Event:
+        """The event with the ids that those it came with have become."""
+        if not self._any:
+            return event
+        account = self._aliases[ACCOUNT].get(event.account or "")
+        contact = self._aliases[CONTACT].get(event.contact or "")
+        if account is None and contact is None:
+            return event
+        named = event.said or Said(event.account, event.contact)
+        return msgspec.structs.replace(
+            event,
+            account=event.account if account is None else account.survivor,
+            contact=event.contact if contact is None else contact.survivor,
+            said=Said(
+                named.account,
+                named.contact,
+                named.accounts if account is None else account.joins,
+                named.contacts if contact is None else contact.joins,
+            ),
+        )
+
+    def settled(self, link: Link) -> Link:
+        """The link to whom its id has become meanwhile."""
+        alias = self._aliases[link.outside.kind].get(link.id)
+        return link if alias is None else Link(link.outside, alias.survivor)
+
+    def learn(self, facts: Facts) -> None:
+        """Know this as well."""
+        for kind, aliases in facts.aliases.items():
+            self._aliases[kind].update(aliases)
+        self._any = self._any or any(facts.aliases.values())
+        self._idle = self._idle and not self._any
+
+    def _homes(self, event: Event) -> set[str]:
+        """The accounts of its contact, or of who is known by the address it brings."""
+        known = self._facts.homes.get(event.contact or "", set())
+        key = None if known or event.contact is None else address_in(event)
+        holders = [] if key is None else self._holders(key)
+        return known.union(*(self._facts.homes.get(who, set()) for who in holders))
+
+    # ── names of others ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _inside(self, event: Event) -> Event:
+        """With the account and contact that a vendor named in its own way, or by an address."""
+        if event.account is not None and event.contact is not None:
+            return event
+        account = event.account or self._of(event, ACCOUNT)
+        contact = event.contact or self._of(event, CONTACT) or self._at_address(event)
+        if account == event.account and contact == event.contact:
+            return event
+        return msgspec.structs.replace(event, account=account, contact=contact)
+
+    def _of(self, event: Event, kind: str) -> str | None:
+        outside = named_outside(event, kind)
+        return None if outside is None else self._facts.outside.get(outside)
+
+    def _at_address(self, event: Event) -> str | None:
+        key = address_key(event.data.get("contact_email"))
+        return None if key is None else min(self._holders(key), key=self._age, default=None)
+
+    def _holders(self, key: str) -> list[str]:
+        return [who for who, address in self._facts.addresses.items() if address == key]
+
+    def _age(self, contact: str) -> tuple[Instant, str]:
+        """The older is the one first seen, then the smaller id (definitions "Small rules")."""
+        return self._facts.first_seen.get(contact, 0), contact
+
+    # ── what an event says of identity ─────────────────────────────────────────────────────────────────────────
+
+    def _updated(self, event: Event) -> Found | Problem:
+        links = self._linked(event)
+        if isinstance(links, Problem):
+            return links
+        key = address_in(event)
+        if key is None or event.contact is None:
+            return Found(event, links)
+        return self._addressed(event, key, links)
+
+    def _linked(self, event: Event) -> tuple[Link, ...] | Problem:
+        """What others call the account or contact from now on; one name stands for one of ours."""
+        said = external_of(event)
+        if isinstance(said, Problem):
+            return said
+        new = []
+        for outside in said:
+            mine = event.account if outside.kind == ACCOUNT else event.contact
+            known = self._facts.outside.get(outside)
+            if known is not None and known != mine:
+                return unresolved.external_taken(outside, known)
+            if known is None and mine is not None:
+                new.append(Link(outside, mine))
+        self._facts.outside.update({link.outside: link.id for link in new})
+        self._idle = self._idle and not new
+        return tuple(new)
+
+    def _addressed(self, event: Event, key: str, links: tuple[Link, ...]) -> Found | Problem:
+        """A contact gets an address: one that somebody is known by makes the two one, unless it had another."""
+        who = event.contact
+        assert who is not None
+        others = [other for other in self._holders(key) if other != who]
+        had = self._facts.addresses.get(who)
+        if had == key or not others:
+            self._facts.addresses[who] = key
+            return Found(event, links)
+        if had is not None:
+            return unresolved.address_taken(who, others[0])
+        self._note(event)  # it may be seen for the first time
+        into = min([who, *others], key=self._age)
+        old = who if into != who else others[0]
+        merge = self._merge(CONTACT, old, into, Join(event.time, old, into), "email", event)
+        return Found(self.known(event), links, merge)
+
+    def _merged(self, event: Event) -> Found | Problem:
+        kind, told = MERGES[event.type], event.data.get("from")
+        into = event.account if kind == ACCOUNT else event.contact
+        named = event if event.said is None else event.said
+        said_into = named.account if kind == ACCOUNT else named.contact
+        if not isinstance(told, str) or not told or into is None or said_into is None:
+            return unresolved.nothing_to_merge(event, kind)
+        old = self._aliases[kind].get(told)
+        if told == said_into or (old is None and told == into):
+            return unresolved.circle(event, told)
+        if old is not None and old.survivor != into:
+            return self._housed(event) if event.source == BROWSER else unresolved.already(told, old.survivor)
+        if old is not None:
+            return self._housed(event)  # merging twice is nothing
+        if self._browser_only(event) and self._differ(told, into):
+            return unresolved.two_people(event, told)
+        join = Join(event.time, told, said_into)
+        merge = self._merge(kind, told, into, join, event.type, event)
+        return self._housed(self.known(event), merge)
+
+    def _browser_only(self, event: Event) -> bool:
+        return event.type == "alias" or event.source == BROWSER
+
+    def _differ(self, one: str, other: str) -> bool:
+        addresses = self._facts.addresses.get(one), self._facts.addresses.get(other)
+        return None not in addresses and addresses[0] != addresses[1]
+
+    def _housed(self, event: Event, merge: Merge | None = None) -> Found:
+        """A merge of people belongs to the account it names, else to the first that knows them."""
+        if event.account is None:
+            homes = self._facts.homes.get(event.contact or "", set())
+            if not homes:
+                return Found(event, (), merge)  # nobody we know yet; their events will find each other
+            event = msgspec.structs.replace(event, account=min(homes))
+        return Found(event, (), merge)
+
+    def _merge(self, kind: str, old: str, into: str, join: Join, because: str, event: Event) -> Merge:
+        """From here on the old id, and all that had become it, are the survivor."""
+        facts = self._facts
+        joins = joined(facts.joins.pop((kind, old), []), facts.joins.get((kind, into), []), [join])
+        facts.joins[kind, into] = joins
+        aliases = self._aliases[kind]
+        self._any, self._idle = True, False
+        for name, alias in [*aliases.items(), (old, Alias(old, []))]:
+            if alias.survivor in (old, into):
+                aliases[name] = Alias(into, joins)
+        accounts = {old, into} if kind == ACCOUNT else self._move_person(old, into)
+        if kind == ACCOUNT:
+            for homes in facts.homes.values():
+                if old in homes:
+                    homes.remove(old)
+                    homes.add(into)
+        for outside, mine in facts.outside.items():
+            if outside.kind == kind and mine == old:
+                facts.outside[outside] = into
+        return Merge(kind, old, into, join, joins, because, frozenset(accounts))
+
+    def _move_person(self, old: str, into: str) -> set[str]:
+        facts = self._facts
+        homes = facts.homes.pop(old, set()) | facts.homes.get(into, set())
+        facts.homes[into] = set(homes)
+        address = facts.addresses.pop(old, None)
+        if address is not None:
+            facts.addresses.setdefault(into, address)
+        seen = [facts.first_seen[who] for who in (old, into) if who in facts.first_seen]
+        if seen:
+            facts.first_seen[into] = min(seen)
+        return homes
+
+    def _note(self, event: Event) -> None:
+        """Where people are known, as far as anybody asks."""
+        who = event.contact
+        if who is None or event.account is None or who not in self._facts.homes:
+            return
+        self._facts.homes[who].add(event.account)
+        self._facts.first_seen[who] = min(event.time, self._facts.first_seen.get(who, event.time))

@@ -1,0 +1,124 @@
+"""What events say of who somebody is: names of others, addresses, merges. Pure."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from channels.address import BadAddress, lookup_key
+from signals.event import Event
+from signals.problem import Problem
+
+ACCOUNT, CONTACT = "account", "contact"
+MERGES = {"alias": CONTACT, "crm.contact_merged": CONTACT, "crm.account_merged": ACCOUNT}
+"""Types that say that `data.from` is the event's contact or account, and which of the two."""
+
+UPDATES = {"crm.account_updated": ACCOUNT, "crm.contact_updated": CONTACT}
+"""Types that may say what others call the account or contact (`data.external`), or where they are written to."""
+
+
+class Outside(NamedTuple):
+    """Somebody as a source of ours names them."""
+
+    kind: str
+    source: str
+    external: str
+
+
+class Asked(msgspec.Struct):
+    """What has to be known to resolve a set of events. `people` are those whose accounts and addresses matter;
+    `joining` the ids that may become one.
+    """
+
+    ids: set[str] = set()
+    outside: set[Outside] = set()
+    people: set[str] = set()
+    addresses: set[str] = set()
+    joining: set[str] = set()
+
+
+def asked_by(events: Iterable[Event]) -> Asked:
+    """What these events ask for."""
+    asked = Asked()
+    for event in events:
+        asked.ids.update(name for name in (event.account, event.contact) if name is not None)
+        if event.account is None or event.contact is None:
+            _ask_outside(asked, event)
+        if event.account is None and event.contact is not None:
+            asked.people.add(event.contact)
+        if event.type in MERGES:
+            _ask_merge(asked, event)
+        elif event.type in UPDATES:
+            _ask_update(asked, event)
+    return asked
+
+
+def _ask_outside(asked: Asked, event: Event) -> None:
+    asked.outside.update(outside for kind in (ACCOUNT, CONTACT) if (outside := named_outside(event, kind)))
+    key = address_key(event.data.get("contact_email"))
+    if key is not None:
+        asked.addresses.add(key)
+
+
+def _ask_merge(asked: Asked, event: Event) -> None:
+    old = event.data.get("from")
+    names = [name for name in (old, event.contact) if isinstance(name, str)]
+    asked.ids.update(names)
+    asked.joining.update(names)
+    if MERGES[event.type] == CONTACT:
+        asked.people.update(names)
+    elif event.account is not None:
+        asked.joining.add(event.account)
+
+
+def _ask_update(asked: Asked, event: Event) -> None:
+    links = external_of(event)
+    if not isinstance(links, Problem):
+        asked.outside.update(links)
+    key = address_in(event)
+    if key is not None and event.contact is not None:
+        asked.people.add(event.contact)
+        asked.addresses.add(key)
+
+
+def external_of(event: Event) -> list[Outside] | Problem:
+    """What `data.external` says the account or contact is called elsewhere: `{stripe: cus_123}`."""
+    said = event.data.get("external")
+    if said is None or event.type not in UPDATES:
+        return []
+    if not isinstance(said, dict) or not all(_is_name(value) for value in said.values()):
+        detail = "external names each source with one text of 1 to 255 characters, as in {stripe: cus_123}"
+        return Problem(422, "invalid", detail, "/data/external")
+    return [Outside(UPDATES[event.type], source, value) for source, value in said.items()]
+
+
+def named_outside(event: Event, kind: str) -> Outside | None:
+    """The account or contact as the event's source names it."""
+    value = event.data.get(f"{kind}_external")
+    return Outside(kind, event.source, value) if isinstance(value, str) else None
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 255
+
+
+def address_in(event: Event) -> str | None:
+    """The address that the event gives its contact, as it is compared."""
+    if event.type != "crm.contact_updated":
+        return None
+    attributes = event.data.get("attributes")
+    return address_key(attributes.get("email")) if isinstance(attributes, dict) else None
+
+
+def address_key(address: Any) -> str | None:
+    """How an address is compared; None where it is none."""
+    return _key(address) if isinstance(address, str) else None
+
+
+@lru_cache(maxsize=10_000)
+def _key(address: str) -> str | None:
+    try:
+        return lookup_key(address)
+    except BadAddress:
+        return None
