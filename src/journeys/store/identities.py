@@ -72,20 +72,24 @@ def load(connection: sa.Connection, asked: Asked) -> Facts:
         _load_aliases(connection, facts, asked.ids, aliases.c.id)
     if asked.outside:
         _load_outside(connection, facts, asked.outside)
-    if asked.people or asked.addresses:
+    people = _survivors(facts, asked.people) | _named_outside(facts)
+    if people or asked.addresses:
         consent.lock_people(connection, (f"address:{key}" for key in asked.addresses), shared=False)
-        _load_people(connection, facts, _survivors(facts, asked.people), asked.addresses)
+        _load_people(connection, facts, people, asked.addresses)
     joining = _survivors(facts, asked.joining) | (facts.homes.keys() if asked.addresses else set())
     if joining:
         _load_aliases(connection, facts, joining, aliases.c.survivor)
     return facts
 
 
-def _survivors(facts: Facts, people: Iterable[str]) -> set[str]:
-    """The ids they have become, and the people whom others named."""
-    known = facts.aliases[CONTACT]
-    outside = {mine for outside, mine in facts.outside.items() if outside.kind == CONTACT}
-    return {known[who].survivor if who in known else who for who in people} | outside
+def _survivors(facts: Facts, people: set[str]) -> set[str]:
+    """The ids they have become, or are."""
+    known = [*facts.aliases[CONTACT].items(), *facts.aliases[ACCOUNT].items()]
+    return {*people, *(alias.survivor for who, alias in known if who in people)}
+
+
+def _named_outside(facts: Facts) -> set[str]:
+    return {mine for outside, mine in facts.outside.items() if outside.kind == CONTACT}
 
 
 def _load_aliases(
