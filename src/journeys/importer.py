@@ -46,8 +46,9 @@ class Imported(msgspec.Struct):
         self.first_refusals.setdefault(reason, f"{place}{detail}")
 
 
-Reader = Callable[[Path, Instant], Iterator[tuple[int, Event | Problem]]]
-"""Reads a file at an instant: for each row its number and an event, or what is wrong with it."""
+Reader = Callable[[Path, Instant], Iterator[tuple[int, Event | Problem | None]]]
+"""Reads a file at an instant: for each row its number and an event, what is wrong with it, or None where its mapping
+ignores it."""
 
 
 def reader(path: Path, mapping: Path | None, segment: Translator | None = None) -> Reader:
@@ -99,7 +100,7 @@ class Importer:
                 told.rows = number
             if isinstance(item, Problem):
                 refused.append((Record(partition, number, None), item))
-            else:
+            elif item is not None:
                 batch.append((number, item))
         self._commit(name, partition, told, batch, refused, finished=True)
         progress(told.rows)
@@ -183,12 +184,12 @@ def _mapped(path: Path, mapping: Path) -> Reader:
     mapper = mapped.compile(model)
     lookups = {table: mapper.index(table, _rows_of(path, table)) for table in mapper.tables}
 
-    def read(source: Path, now: Instant) -> Iterator[tuple[int, Event | Problem]]:
+    def read(source: Path, now: Instant) -> Iterator[tuple[int, Event | Problem | None]]:
         for number, row in read_rows(source, model.format):
             if isinstance(row, Problem):
                 yield number, row
                 continue
-            for item in mapper.events(row, number, model.key, lookups, now):
+            for item in mapper.events(row, number, model.key, lookups, now) or (None,):
                 yield number, item
 
     return read

@@ -1,5 +1,6 @@
 """Commands beside a running service: the same work over HTTP (JOURNEYS_URL, JOURNEYS_KEY; interfaces.md §2)."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,10 @@ BATCH_BYTES = 900_000
 """Bytes a request: below the service's MiB, whatever the events hold."""
 
 TIMEOUT = 120.0
-"""Seconds for one answer; an activation brings every account to the new definitions before it answers."""
+"""Seconds for one answer."""
+
+LOOK_AGAIN = 0.5
+"""Seconds between two looks at how far an activation is."""
 
 
 class RemoteRefused(RuntimeError):
@@ -94,18 +98,36 @@ def beside() -> Iterator[Remote | None]:
         remote.close()
 
 
-def apply_drafts(remote: Remote, drafts: Sequence[Draft], **how: bool) -> list[dict[str, Any]]:
-    """All of them or none, by the service's own checks; answers the changes. Raises Refused naming the files."""
+def apply_drafts(
+    remote: Remote, drafts: Sequence[Draft], told: Callable[[int, int], None], **how: bool
+) -> list[dict[str, Any]]:
+    """All of them or none, by the service's own checks; answers the changes. Raises Refused naming the files.
+
+    Those made live are waited for until every account has been brought to them, `told` how many of how many.
+    """
     body = orjson.dumps({"definitions": [{"kind": draft.kind, "body": draft.body} for draft in drafts]})
     files = {(draft.kind, draft.key): draft.file for draft in drafts}
     asked = {name: "true" for name, wanted in how.items() if wanted}
     try:
-        changes: list[dict[str, Any]] = remote.post("/v1/definitions", body, **asked)["changes"]
+        answer = remote.post("/v1/definitions", body, **asked, wait="false")
+        changes: list[dict[str, Any]] = answer["changes"]
     except RemoteRefused as refused:
         if not refused.errors:
             raise
         raise Refused([_fault(error, files) for error in refused.errors]) from refused
+    if changes and "filling" in answer:
+        _wait_for(remote, answer["filling"]["stamp"], told)
     return [{**change, "file": files.get((change["kind"], change["key"]))} for change in changes]
+
+
+def _wait_for(remote: Remote, stamp: int, told: Callable[[int, int], None]) -> None:
+    """Until these definitions, or later ones, have reached every account."""
+    while True:
+        progress = remote.get("/v1/definitions/progress")
+        told(progress["done"], progress["accounts"])
+        if progress["finished_at"] is not None or progress["stamp"] > stamp:
+            return
+        time.sleep(LOOK_AGAIN)
 
 
 def _fault(error: dict[str, str], files: dict[tuple[str, str], str | None]) -> Fault:
@@ -135,6 +157,8 @@ def import_file(
         told.rows = max(told.rows, number)
         if isinstance(item, Problem):
             told.refuse(item.reason, item.detail, number)
+            continue
+        if item is None:
             continue
         body = encode(item)
         if len(waiting) == BATCH or size + len(body) > BATCH_BYTES:
