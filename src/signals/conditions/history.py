@@ -41,12 +41,21 @@ class ChangeNode(MeasureNode):
         """(recent - usual) / usual, MISSING where there is too little of the past (semantics §3)."""
         if not states:
             return MISSING
-        history = now - min(state[0][0] for state in states) * self.step
-        forgotten = any(state[1][0] for state in states)  # events older than the measure keeps: blocks are whole
-        whole = self.blocks if forgotten else min(self.blocks, history // self.block - 1)
-        if whole < 2:
+        whole, _ = self._whole(states, now)
+        return self._against([self._since(states, now - back * self.block) for back in range(1, whole + 2)])
+
+    def _whole(self, states: list[Any], now: Instant) -> tuple[int, Instant | None]:
+        """How many blocks before the recent one are whole, and when there is one more."""
+        if any(state[1][0] for state in states):
+            return self.blocks, None  # events older than the measure keeps
+        first = min(state[0][0] for state in states) * self.step
+        begun = (now - first) // self.block
+        return min(self.blocks, begun - 1), None if begun > self.blocks else first + (begun + 1) * self.block
+
+    def _against(self, since: list[int]) -> Any:
+        """The change, from how many came since the recent block began, since the one before it did, …"""
+        if len(since) < 3:
             return MISSING
-        since = [self._since(states, now - back * self.block) for back in range(1, whole + 2)]
         usual = _median([older - newer for newer, older in pairwise(since)])
         if usual == 0 or usual < self.at_least:
             return MISSING
@@ -104,17 +113,17 @@ class ChangeNode(MeasureNode):
         states, now = self._states(moment), moment.now
         if not states:
             return MISSING, self._role_until(moment)
-        until = self._role_until(moment)
-        for back in range(1, self.blocks + 2):
-            span = back * self.block
-            for state in states:
-                place = bisect_left(state[0], (now - span) // self.step)
-                if place < len(state[0]):
-                    until = soonest(until, (state[0][place] + 1) * self.step + span)
-        first = min(state[0][0] for state in states) * self.step
-        if (whole := (now - first) // self.block) <= self.blocks:
-            until = soonest(until, first + (whole + 1) * self.block)
-        return self._change(states, now), until
+        until, since = self._role_until(moment), []
+        for span in range(self.block, (self.blocks + 2) * self.block, self.block):
+            first, counted = (now - span) // self.step, 0
+            for buckets, totals in states:
+                place = bisect_left(buckets, first)
+                counted += totals[-1] - totals[place]
+                if place < len(buckets):
+                    until = soonest(until, (buckets[place] + 1) * self.step + span)
+            since.append(counted)
+        whole, grows = self._whole(states, now)
+        return self._against(since[: max(0, whole) + 1]), soonest(until, grows)
 
 
 def _median(counts: list[int]) -> float:
