@@ -399,6 +399,7 @@ def upgrade() -> None:
         sa.Column("done", sa.Integer(), nullable=False),
         sa.Column("accounts", sa.Integer(), nullable=False),
         sa.Column("made", JsonType(), nullable=False),
+        sa.Column("measures", JsonType(), nullable=True),
         sa.PrimaryKeyConstraint("stamp", name=op.f("pk_fillings")),
     )
     op.create_table(

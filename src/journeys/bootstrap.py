@@ -81,15 +81,21 @@ class Parts:
         self.kafka: Any = _kafka_outlet(settings)
 
     def activate(
-        self, drafts: list[Draft], current: bool = False, told: Callable[[Filling], None] = lambda _: None
+        self,
+        drafts: list[Draft],
+        current: bool = False,
+        told: Callable[[Filling], None] = lambda _: None,
+        wait: bool = True,
     ) -> int:
-        """Put and activate definitions, and bring every account to them, `told` how far; answers how many are new."""
+        """Put and activate definitions; answers how many are new. Every account is brought to them, `told` how far,
+        unless this is not to `wait`: the clock does it then."""
         now = self.now()
         kept = self.library.put(drafts, now)
         changed = [draft for draft in kept if draft.status == "draft"]
         if changed:
             self.playbooks.activate(changed, now, current)
-            self.filler.finish(self.now, told)
+            if wait:
+                self.filler.finish(self.now, told)
         return len(changed)
 
     def close(self) -> None:

@@ -12,11 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from channels.grammar import RenderFailed
 from channels.policies import Policies
-from channels.render import Renderer, Source
+from journeys.mending import line_of, mend
 from journeys.playbook import Playbook
 from plays.content import BadFrontMatter, Block, Content, read_front_matter
 from plays.play import CompiledPlay, Play
-from plays.steps import MessageStep, TaskStep
 from signals.definitions import Definition, HealthRules, Milestone, Segment, Signal, Stage
 from signals.sources.mapped import Mapping as RowMapping
 from signals.watch import CircularDefinitions
@@ -56,10 +55,14 @@ class Fault(msgspec.Struct, frozen=True):
     pointer: str = ""
     file: str | None = None
     blocking: bool = True
+    mend: str = ""
+    line: int | None = None
 
     def __str__(self) -> str:
         place = self.file or f"{self.kind}/{self.key}"
-        return f"{place}{': ' + self.pointer if self.pointer else ''}: {self.detail}"
+        line = "" if self.line is None else f":{self.line}"
+        mend = f" ({self.mend})" if self.mend else ""
+        return f"{place}{line}{': ' + self.pointer if self.pointer else ''}: {self.detail}{mend}"
 
 
 class Refused(ValueError):
@@ -126,9 +129,11 @@ def _name(name: Any) -> str:
 
 
 def _faults(kind: str, key: str, error: ValidationError, file: str | None) -> Iterator[Fault]:
+    schema = MODELS[kind].model_json_schema(by_alias=True)
     for problem in error.errors(include_url=False, include_context=False):
         pointer = "".join(f"/{part}" for part in problem["loc"])
-        yield Fault(kind, key, problem["msg"].removeprefix("Value error, "), pointer, file)
+        detail = problem["msg"].removeprefix("Value error, ")
+        yield Fault(kind, key, detail, pointer, file, True, mend(problem, schema))
 
 
 # ── folders ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,40 +143,55 @@ def read_folder(folder: Path) -> list[Draft]:
     """Every definition of a folder laid out as in definitions.md. Raises Refused with every fault found."""
     drafts: list[Draft] = []
     faults: list[Fault] = []
-    for kind, body, file in _bodies(folder, faults):
+    for kind, body, file, place in _bodies(folder, faults):
         try:
             drafts.append(parse(kind, body, file))
         except Refused as refused:
-            faults += refused.faults
-    faults += _repeats(drafts)
+            faults += (located(fault, folder, place) for fault in refused.faults)
+    faults += (located(fault, folder) for fault in _repeats(drafts))
     if faults:
         raise Refused(faults)
     return drafts
+
+
+def located(fault: Fault, folder: Path, place: int | None = None) -> Fault:
+    """The fault with its line, where its file is one of the folder's; `place` is that of its body in the file."""
+    if fault.file is None or fault.line is not None:
+        return fault
+    text = (folder / fault.file).read_text("utf-8")
+    return msgspec.structs.replace(
+        fault, line=line_of(text, place, fault.key.partition("@")[0], fault.pointer)
+    )
 
 
 def _repeats(drafts: Iterable[Draft]) -> Iterator[Fault]:
     seen: dict[tuple[str, str], str | None] = {}
     for draft in drafts:
         if (draft.kind, draft.key) in seen:
-            yield Fault(draft.kind, draft.key, f"stands in {seen[draft.kind, draft.key]} too", "", draft.file)
+            detail = f"stands in {seen[draft.kind, draft.key]} too"
+            yield Fault(
+                draft.kind, draft.key, detail, "/key", draft.file, True, "give one of them another key"
+            )
         seen[draft.kind, draft.key] = draft.file
 
 
-def _bodies(folder: Path, faults: list[Fault]) -> Iterator[tuple[str, Any, str]]:
+def _bodies(folder: Path, faults: list[Fault]) -> Iterator[tuple[str, Any, str, int | None]]:
+    """Kind, body, file, and which body of the file it is."""
     for kind in ("signals", "segments", "plays", "mappings"):
         for path in sorted((folder / kind).glob("*.y*ml")):
-            for body in _documents(path, kind, faults):
-                yield kind, body, str(path.relative_to(folder))
+            for place, body in enumerate(_documents(path, kind, faults)):
+                yield kind, body, str(path.relative_to(folder)), place
     for kind in ("milestones", "stages", "health", "policies"):
         path = folder / f"{kind}.yaml"
         if path.is_file():
-            documents = _documents(path, kind, faults, whole=kind in SINGLE)
-            yield from ((kind, body, path.name) for body in documents)
+            whole = kind in SINGLE
+            documents = _documents(path, kind, faults, whole)
+            yield from ((kind, body, path.name, None if whole else n) for n, body in enumerate(documents))
     for kind in ("content", "blocks"):
         for path in sorted((folder / kind).rglob("*.md")):
             name = str(path.relative_to(folder))
             try:
-                yield kind, read_front_matter(path.read_text("utf-8"), name), name
+                yield kind, read_front_matter(path.read_text("utf-8"), name), name, 0
             except BadFrontMatter as error:
                 faults.append(Fault(kind, path.stem, str(error), "", name))
 
@@ -182,8 +202,10 @@ def _documents(path: Path, kind: str, faults: list[Fault], whole: bool = False) 
         loaded = yaml.safe_load(path.read_text("utf-8"))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        faults.append(Fault(kind, path.stem, f"{where}{getattr(error, 'problem', error)}", "", path.name))
+        file = path.name if path.parent.name != kind else f"{kind}/{path.name}"
+        detail, line = str(getattr(error, "problem", error)), mark.line + 1 if mark else None
+        mend_it = "quote text that holds : # { [ or begins with *; indent with spaces"
+        faults.append(Fault(kind, path.stem, detail, "", file, True, mend_it, line))
         return []
     if loaded is None:
         return []
@@ -239,71 +261,6 @@ def maker_of(token: str) -> tuple[str, str]:
 
 def _compiled(draft: Draft) -> CompiledPlay:
     return CompiledPlay(draft.model, draft.version, draft.status == "paused", draft.status == "draining")
-
-
-# ── lint: what points nowhere ──────────────────────────────────────────────────────────────────────────────────
-
-
-def lint(drafts: Sequence[Draft], renderer: Renderer | None = None) -> list[Fault]:
-    """Everything that would fail later: unknown signals, segments, contents, topics, blocks; templates that break."""
-    known = {
-        kind: {draft.model.key for draft in drafts if draft.kind == kind}
-        for kind in MODELS
-        if kind != "policies"
-    }
-    policies = next((draft.model for draft in drafts if draft.kind == "policies"), None) or Policies()
-    faults: list[Fault] = []
-    for draft in drafts:
-        if draft.kind == "plays":
-            faults += _lint_play(draft, known, policies)
-        elif draft.kind in ("content", "blocks"):
-            faults += _lint_text(draft, known, policies, renderer)
-    return faults
-
-
-def _lint_play(draft: Draft, known: Mapping[str, set[str]], policies: Policies) -> Iterator[Fault]:
-    play: Play = draft.model
-
-    def fault(detail: str, pointer: str) -> Fault:
-        return Fault("plays", draft.key, detail, pointer, draft.file)
-
-    trigger = play.trigger
-    if trigger.signal is not None and trigger.signal not in known["signals"]:
-        yield fault(f"there is no signal {trigger.signal!r}", "/trigger/signal")
-    if trigger.segment is not None and trigger.segment not in known["segments"]:
-        yield fault(f"there is no segment {trigger.segment!r}", "/trigger/segment")
-    for op in CompiledPlay(play).program.ops.values():
-        body = op.body
-        content = getattr(body, "content", None) if isinstance(body, MessageStep | TaskStep) else None
-        if content is not None and content not in known["content"]:
-            yield fault(f"there is no content {content!r}", f"step {op.id}")
-        topic = body.topic if isinstance(body, MessageStep) else None
-        if topic is not None and topic not in policies.topics:
-            yield fault(f"the topic {topic!r} is not listed in the policies", f"step {op.id}")
-        if isinstance(body, TaskStep) and policies.sla_policy(body.sla) is None:
-            yield fault(f"there is no SLA policy {body.sla!r}", f"step {op.id}")
-
-
-def _lint_text(
-    draft: Draft, known: Mapping[str, set[str]], policies: Policies, renderer: Renderer | None
-) -> Iterator[Fault]:
-    text: Any = draft.model
-    if isinstance(text, Content):
-        for slot, keys in text.blocks.items():
-            for key in keys:
-                if key not in known["blocks"]:
-                    yield Fault(
-                        "content", draft.key, f"there is no block {key!r}", f"/blocks/{slot}", draft.file
-                    )
-        if text.topic is not None and text.topic not in policies.topics:
-            detail = f"the topic {text.topic!r} is not listed in the policies"
-            yield Fault("content", draft.key, detail, "/topic", draft.file)
-    if renderer is not None:
-        subject = text.subject if isinstance(text, Content) else ""
-        try:
-            renderer.check(Source(subject, text.body))
-        except RenderFailed as error:
-            yield Fault(draft.kind, draft.key, error.detail, "/body", draft.file)
 
 
 Supplier = Callable[[], Playbook]

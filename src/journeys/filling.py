@@ -7,6 +7,8 @@ anywhere, it goes on from there, in this process or another.
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from journeys.service import Service
 from journeys.store import fillings
 from journeys.store.accounts import after
@@ -39,10 +41,13 @@ class Filler:
             if filling is None or filling.finished:
                 return filling
             batch = after(connection, filling.last, limit)
-            stamp, made = self._service.bring(connection, batch, now)
-            if stamp != filling.stamp:  # other definitions have come: theirs begins at the first account
+            playbook, made = self._service.bring(connection, batch, now)
+            if (
+                playbook.stamp != filling.stamp
+            ):  # other definitions have come: theirs begins at the first account
                 return fillings.newest(connection)
-            moved = filling.further(batch, made, now)
+            counted = sorted(playbook.watched.measures)
+            moved = msgspec.structs.replace(filling.further(batch, made, now), measures=counted)
             fillings.save(connection, moved)
             return moved
 

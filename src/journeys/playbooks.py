@@ -7,7 +7,8 @@ from hashlib import sha256
 import msgspec
 
 from channels.render import Renderer
-from journeys.definitions import Draft, Fault, Refused, build, lint
+from journeys.definitions import Draft, Fault, Refused, build
+from journeys.lint import lint
 from journeys.playbook import Playbook
 from journeys.store.library import LIVE, Library, SeenOtherwise
 from signals.instant import SECOND, Instant
@@ -86,7 +87,7 @@ class Playbooks:
     ) -> int:
         """Make these versions live after all checks. Raises Refused with every fault, and SeenOtherwise where a
         `token` is given and other definitions are live, or other versions wanted, than when it was."""
-        faults = self.check(wanted)
+        faults = [fault for fault in self.check(wanted) if fault.blocking]
         if faults:
             raise Refused(faults)
         seen = None

@@ -182,11 +182,11 @@ class Service:
             outcomes.save_tasks(connection, [(task, desk.next_sla_at(task))])
             return task
 
-    def bring(self, connection: sa.Connection, some: Sequence[str], now: Instant) -> tuple[int, Counts]:
-        """Bring these accounts to the live definitions: their stamp, and what they made of those not there yet."""
+    def bring(self, connection: sa.Connection, some: Sequence[str], now: Instant) -> tuple[Playbook, Counts]:
+        """Bring these accounts to the live definitions: which, and what they made of the accounts not there yet."""
         work = self._work(connection, some, now)
         work.save()
-        return work.playbook.stamp, work.made
+        return work.playbook, work.made
 
     def fill(self, now: Instant, after: str = "", limit: int = 200) -> str | None:
         """Bring the next accounts, in id order, to the present playbook; answers the last one done, None at the end.

@@ -15,7 +15,7 @@ from journeys.journey import Decision, Journey, decide
 from journeys.playbook import Playbook
 from journeys.react import Reaction, Settled, Stimulus, live_through, react, refill, unfilled
 from journeys.state import AccountState, new_state
-from journeys.store import accounts, bulk, consent, feeds, outcomes, scores, sending
+from journeys.store import accounts, bulk, consent, feeds, fillings, outcomes, scores, sending
 from journeys.store.tables import events as events_table
 from signals.event import Event
 from signals.freshness import Promises
@@ -59,8 +59,7 @@ class Work:
         stale = [account for account, state in self.states.items() if state.stamp != self.playbook.stamp]
         if not stale:
             return
-        hungry = [account for account in stale if unfilled(self.states[account], self.playbook)]
-        histories = outcomes.histories(self.connection, hungry)
+        histories = outcomes.histories(self.connection, self._hungry(stale))
         sending.wake_held(self.connection, "play_paused", now, accounts=stale)
         for account in stale:
             state = self.states[account]
@@ -68,6 +67,17 @@ class Work:
             self.made += impact(state, reaction)
             self._gather(account, reaction)
         self.now = max(self.now, now)
+
+    def _hungry(self, stale: list[str]) -> list[str]:
+        """Those of these accounts where the definitions count what has not been counted there before."""
+        kept = fillings.kept(self.connection, {self.states[account].stamp for account in stale})
+        counted, nothing = self.playbook.watched.measures.keys(), frozenset[int]()
+        return [
+            account
+            for account in stale
+            if not counted <= kept.get(self.states[account].stamp, nothing)
+            and unfilled(self.states[account], self.playbook)
+        ]
 
     def feel(
         self,

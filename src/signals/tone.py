@@ -115,5 +115,5 @@ def _in_order(entry: list[Any]) -> tuple[Any, ...]:
 
 def tone_of(profile: Profile, contact: str) -> Any:
     """How the contact writes: `brief`, `standard` or `detailed`, then `warm` or `neutral`; MISSING where unheard."""
-    kept = next((state for number, state in profile.measures.items() if number & _KIND), {})
+    kept: dict[str, Any] = next((state for number, state in profile.measures.items() if number & _KIND), {})
     return kept[contact][-1] if contact in kept else MISSING

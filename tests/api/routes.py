@@ -29,6 +29,7 @@ SCOPE: dict[tuple[str, str], str] = {
     ("POST", "/v1/journeys/{journey}/exit"): "marketer",
     ("POST", "/v1/sending/{switch}"): "admin",
     ("POST", "/v1/definitions"): "marketer",
+    ("GET", "/v1/definitions/progress"): "marketer",
     ("POST", "/v1/signals/{key}/backtest"): "marketer",
     ("GET", "/v1/schemas/{kind}"): "marketer",
     ("GET", "/v1/{kind}"): "marketer",
@@ -37,7 +38,7 @@ SCOPE: dict[tuple[str, str], str] = {
     ("GET", "/v1/{kind}/{key}/versions"): "marketer",
     **{
         ("POST", f"/v1/{{kind}}/{{key}}/{verb}"): "marketer"
-        for verb in ("lint", "activate", "pause", "archive")
+        for verb in ("lint", "preview", "activate", "pause", "archive")
     },
 }
 """Documented routes and their scopes."""

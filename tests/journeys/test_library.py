@@ -11,7 +11,8 @@ from channels.frame import Frame
 from channels.render import Renderer
 from journeys.assets import asset
 from journeys.composer import replace_channel
-from journeys.definitions import Draft, build, lint
+from journeys.definitions import Draft, build
+from journeys.lint import lint
 from journeys.scenarios.story import Story, read_stories
 from journeys.shipped import shipped
 from plays.compose import compose

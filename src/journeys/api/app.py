@@ -31,6 +31,7 @@ from journeys.api.document import document
 from journeys.api.headers import SafeHeaders
 from journeys.api.idempotency import Idempotency
 from journeys.bootstrap import Engine, Parts, hooks, outlet
+from journeys.definitions import Draft
 from journeys.ingest import Outlet, SetAside
 from journeys.rehearsal import Trials
 from journeys.store.schema import current, head
@@ -66,18 +67,23 @@ def create_app(
     taken = hooks(parts, where)
     app.include_router(webhooks.router(taken, parts.settings.base_url, parts.now))
     app.include_router(reads.router(parts.database, guard, parts.now))
+    app.include_router(scores.router(parts.database, parts.playbooks, guard, parts.now))
     app.include_router(writes.router(parts.database, parts.service, guard, parts.now, beat))
     assert parts.settings.secret is not None
     app.include_router(public.router(parts.database, parts.service, parts.settings.secret, parts.now))
     app.include_router(
         health.router(parts.database, _checks(parts, engine, where), parts.now, taken.tally.counts)
     )
-    app.include_router(scores.router(parts.database, parts.playbooks, guard, parts.now))
     app.include_router(backtests.router(parts.database, parts.library, guard, parts.now))
-    app.include_router(folders.router(parts.library, parts.activate, guard, parts.now))
     fill_soon = engine.fill_soon if engine is not None else lambda: None
     trials = Trials(parts.database)
     shelf = definitions.Shelf(parts.library, parts.playbooks, parts.filler, trials, parts.now, fill_soon)
+
+    def activate_all(drafts: list[Draft], current: bool, wait: bool) -> dict[str, Any]:
+        parts.activate(drafts, current, wait=wait)
+        return shelf.filled(wait)
+
+    app.include_router(folders.router(parts.library, activate_all, guard, parts.now))
     app.include_router(definitions.router(shelf, guard))
     inside = [] if open_console else [Depends(_session(parts))]
     app.include_router(console.router(parts.database, parts.now, parts.templates, inside))

@@ -123,7 +123,7 @@ class Shelf:
     def rehearse(self, kind: str, key: str, asked: ActivateQuery) -> dict[str, Any]:
         """What activating the newest version would do, and the token of what was seen. Raises Refused."""
         wanted = [self._newest(kind, key)]
-        faults = self._playbooks.check(wanted)
+        faults = [fault for fault in self._playbooks.check(wanted) if fault.blocking]
         if faults:
             raise Refused(faults)
         token = self._playbooks.token(wanted)
@@ -138,7 +138,7 @@ class Shelf:
             self._playbooks.activate(wanted, self._clock(), asked.current, asked.token)
         except SeenOtherwise as error:
             raise HTTPException(409, str(error)) from error
-        return self._filled(kind, key, asked.wait)
+        return {**self.one(kind, key), **self.filled(asked.wait)}
 
     def set_status(self, kind: str, key: str, status: str, wait: bool = True) -> dict[str, Any]:
         """Pause or archive what is live. Raises 404, and 409 where nothing is live."""
@@ -147,15 +147,14 @@ class Shelf:
             detail = f"{kind}/{key} is {found['status']}: only what is {', '.join(LIVE)} can be {status}"
             raise HTTPException(409, detail)
         self._playbooks.changed()
-        return self._filled(kind, key, wait)
+        return {**self.one(kind, key), **self.filled(wait)}
 
-    def _filled(self, kind: str, key: str, wait: bool) -> dict[str, Any]:
-        """The definition, how far the accounts have been brought to it, and what that made of them."""
+    def filled(self, wait: bool) -> dict[str, Any]:
+        """How far the accounts have been brought to the live definitions, all where this is to wait, and what that made."""
         if not wait:
             self._fill_soon()
         filling = self._filler.finish(self._clock) if wait else self._filler.progress()
-        assert filling is not None  # an activation begins one
-        return {**self.one(kind, key), "filling": filling_json(filling), "made": shown(filling.made)}
+        return {} if filling is None else {"filling": filling_json(filling), "made": shown(filling.made)}
 
     def progress(self) -> dict[str, Any]:
         """How far the live definitions have reached the accounts. Raises 404 before the first activation."""
@@ -233,7 +232,8 @@ def _changing(routes: APIRouter, shelf: Shelf) -> None:
     def lint(kind: Kind, key: Key) -> dict[str, Any]:
         """What would be wrong if the newest version became live."""
         faults = shelf.faults(kind, key)
-        return {"faults": [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]}
+        shown = ("pointer", "detail", "mend", "blocking")
+        return {"faults": [{name: getattr(fault, name) for name in shown} for fault in faults]}
 
     @routes.post("/v1/{kind}/{key}/activate")
     def activate(kind: Kind, key: Key, asked: Annotated[ActivateQuery, fastapi.Query()]) -> dict[str, Any]:

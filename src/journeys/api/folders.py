@@ -75,11 +75,12 @@ _DOCUMENTED: dict[str, Any] = {
 
 def router(
     library: Library,
-    activate_all: Callable[[list[Draft], bool], int],
+    activate_all: Callable[[list[Draft], bool, bool], dict[str, Any]],
     guard: Guard,
     clock: Callable[[], Instant],
 ) -> APIRouter:
-    """The route. `activate_all` keeps drafts and makes them live after all checks, or raises Refused."""
+    """The route. `activate_all(drafts, current, wait)` keeps drafts, makes them live after all checks, or raises
+    Refused, and answers how far the accounts have been brought to them."""
     routes = APIRouter(tags=["definitions"], dependencies=[Depends(guard("marketer"))])
 
     @routes.post("/v1/definitions", openapi_extra=_DOCUMENTED)
@@ -88,15 +89,19 @@ def router(
         activate: bool = False,
         dry_run: bool = False,
         current: bool = False,
+        wait: bool = True,
     ) -> dict[str, Any]:
-        """Keep these as drafts, or make them live together; answers what changed. Nothing becomes live if one is refused."""
+        """Keep these as drafts, or make them live together; answers what changed. Nothing becomes live if one is refused.
+
+        `wait`: answer when every account has been brought to them; else `/v1/definitions/progress` tells how far it is.
+        """
         drafts = _parsed(body)
         changes = library.changes(drafts, activate)
-        if not dry_run:
-            if activate:
-                activate_all(drafts, current)
-            else:
-                library.put(drafts, clock())
+        if dry_run:
+            return {"changes": changes}
+        if activate:
+            return {"changes": changes, **activate_all(drafts, current, wait)}
+        library.put(drafts, clock())
         return {"changes": changes}
 
     return routes

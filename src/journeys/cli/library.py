@@ -1,7 +1,8 @@
 """Definitions as files, and scenarios: `apply`, `diff`, `lint`, `pull`, `test`."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +12,10 @@ import yaml
 from channels.render import Renderer
 from journeys.assets import asset
 from journeys.cli.common import Json, app, parts
-from journeys.cli.output import fail, lines, say, table, tell
+from journeys.cli.output import bar, fail, lines, say, table, tell
 from journeys.cli.remote import apply_drafts, beside
-from journeys.definitions import MODELS, Draft, Fault, Refused, read_folder
-from journeys.definitions import lint as lint_drafts
+from journeys.definitions import MODELS, Draft, Fault, Refused, located, read_folder
+from journeys.lint import lint as lint_drafts
 from journeys.scenarios.play import CannotDo, Result, play
 from journeys.scenarios.story import StoryRefused, read_stories
 from signals.conditions import ConditionRefused
@@ -32,24 +33,26 @@ def _read(folder: Path) -> list[Draft]:
         raise typer.Exit(1) from refused
 
 
+_TOLD = ("kind", "key", "file", "line", "pointer", "detail", "mend", "blocking")
+
+
 def _show_faults(faults: list[Fault]) -> None:
     say(
-        [
-            {"kind": f.kind, "key": f.key, "pointer": f.pointer, "detail": f.detail, "file": f.file}
-            for f in faults
-        ],
+        [{name: getattr(fault, name) for name in _TOLD} for fault in faults],
         lines(*faults),
     )
 
 
 @app.command()
 def lint(folder: Folder, json: Json = False) -> None:
-    """Check definitions: what would be refused or fail later, each with its place."""
+    """Check definitions: what would be refused or fail later, each with its file, its line and a way to mend it."""
     faults = lint_drafts(_read(folder), Renderer.from_dir(asset("templates")))
-    if faults:
-        _show_faults(faults)
+    if not faults:
+        say([], "nothing to mend")
+        return
+    _show_faults([located(fault, folder) for fault in faults])
+    if any(fault.blocking for fault in faults):
         raise typer.Exit(1)
-    say([], "nothing to mend")
 
 
 @app.command()
@@ -80,22 +83,33 @@ def diff(folder: Folder, json: Json = False) -> None:
 def _bring(drafts: list[Draft], **how: bool) -> Sequence[dict[str, Any]]:
     """By the running service where JOURNEYS_URL names one, else here."""
     try:
-        with beside() as remote:
-            return _bring_here(drafts, **how) if remote is None else apply_drafts(remote, drafts, **how)
+        with beside() as remote, _progress(how.get("activate", False)) as show:
+            if remote is None:
+                return _bring_here(drafts, show, **how)
+            return apply_drafts(remote, drafts, show, **how)
     except Refused as refused:
         _show_faults(refused.faults)
         raise typer.Exit(1) from refused
 
 
+def _progress(activates: bool) -> AbstractContextManager[Callable[..., None]]:
+    return bar("accounts brought to them", None) if activates else nullcontext(lambda *_: None)
+
+
 def _bring_here(
-    drafts: list[Draft], *, activate: bool = False, dry_run: bool = False, current: bool = False
+    drafts: list[Draft],
+    show: Callable[[int, int], None],
+    *,
+    activate: bool = False,
+    dry_run: bool = False,
+    current: bool = False,
 ) -> Sequence[dict[str, Any]]:
     with parts() as made:
         changes = made.library.changes(drafts, activate)
         if dry_run:
             return changes
         if activate:
-            made.activate(drafts, current)
+            made.activate(drafts, current, lambda filling: show(filling.done, filling.accounts))
         else:
             made.library.put(drafts, made.now())
         return changes

@@ -88,9 +88,9 @@ def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
 
 
 @contextmanager
-def bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error; call with how many are done."""
+def bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """A progress bar on standard error; call with how many are done, and of how many where that is known only now."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, disable=Voice.json, transient=True) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)
+        yield lambda done, total=total: progress.update(task, completed=done, total=total)

@@ -14,8 +14,9 @@ from channels.policies import Policies
 from channels.render import Renderer
 from journeys.assets import asset
 from journeys.composer import Composer, Office
-from journeys.definitions import MODELS, Draft, Fault, Refused, build, lint, parse, read_folder
+from journeys.definitions import MODELS, Draft, Fault, Refused, build, parse, read_folder
 from journeys.dispatcher import Dispatcher
+from journeys.lint import lint
 from journeys.playbook import Playbook, promises_of
 from journeys.service import Service
 from journeys.shipped import shipped
@@ -168,7 +169,7 @@ class Stage:
         if self.policies.lint:
             drafts = [*self.drafts.values(), *self._policy_draft()]
             for fault in lint(drafts, _renderer()):
-                if (fault.kind, fault.key) in new:
+                if fault.blocking and (fault.kind, fault.key) in new:
                     self.refused.append(fault)
                     self.drafts.pop((fault.kind, fault.key), None)
         try:

@@ -1,6 +1,7 @@
 """How far each set of live definitions has reached the accounts: one row per stamp, moved with the accounts it moves."""
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ _DEFINITIONS = 0x64656673
 class Filling(msgspec.Struct, frozen=True):
     """Bringing all accounts to the definitions of `stamp`: done as far as the account `last`, in id order.
 
+    `measures` are the ids of what these definitions count, None until the first step.
     `accounts` is how many there were at the start, `done` how many have been passed, `made` what it made of them
     (`journeys.impact.Counts`); those that something happened at meanwhile were brought there then, and are not in it.
     """
@@ -29,13 +31,14 @@ class Filling(msgspec.Struct, frozen=True):
     done: int
     accounts: int
     made: dict[str, int]
+    measures: list[int] | None = None
 
     @property
     def finished(self) -> bool:
         """Every account is at these definitions."""
         return self.finished_at is not None
 
-    def further(self, batch: list[str], made: Counter[str], now: Instant) -> "Filling":
+    def further(self, batch: Sequence[str], made: Counter[str], now: Instant) -> "Filling":
         """With these accounts done; an empty batch is the end."""
         if not batch:
             return msgspec.structs.replace(self, moved_at=now, finished_at=now)
@@ -61,6 +64,14 @@ def newest(connection: sa.Connection, lock: bool = False) -> Filling | None:
 def save(connection: sa.Connection, filling: Filling) -> None:
     """The filling as it is now."""
     bulk.upsert(connection, fillings, [msgspec.structs.asdict(filling)])
+
+
+def kept(connection: sa.Connection, stamps: Collection[int]) -> dict[int, frozenset[int]]:
+    """What accounts at these stamps have counted already, even where it came to nothing; those unknown are left out."""
+    wanted = sa.select(fillings.c.stamp, fillings.c.measures).where(
+        fillings.c.stamp.in_(stamps), fillings.c.measures.is_not(None)
+    )
+    return {row.stamp: frozenset(row.measures) for row in connection.execute(wanted)}
 
 
 def filling_json(filling: Filling) -> dict[str, Any]:

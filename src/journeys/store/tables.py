@@ -469,6 +469,7 @@ fillings = sa.Table(
     _column("done", Int),
     _column("accounts", Int),
     _column("made", Json),
+    _maybe("measures", Json),
 )
 switches = sa.Table(
     "switches",  # few words every process reads: the playbook's stamp, whether sending is stopped

@@ -1,0 +1,117 @@
+"""What would fail later, said before: names that point nowhere, templates that break; each with a way to mend it."""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any
+
+from channels.grammar import RenderFailed
+from channels.policies import Policies
+from channels.render import Renderer, Source
+from journeys.definitions import MODELS, Draft, Fault
+from journeys.mending import nearest
+from plays.content import Content
+from plays.play import CompiledPlay, Play
+from plays.steps import MessageStep, TaskStep
+
+Known = Mapping[str, Set[str]]
+"""The keys there are, by kind."""
+
+_HOMES = {
+    "signals": "in signals/",
+    "segments": "in segments/",
+    "content": "in content/",
+    "blocks": "in blocks/",
+}
+_FREE = ("where", "data", "attributes", "facts")
+"""Below these a definition's own words stand: `signal` there is a field of somebody's data."""
+
+
+def lint(drafts: Sequence[Draft], renderer: Renderer | None = None) -> list[Fault]:
+    """Everything that would fail later, and what looks like a slip (not `blocking`)."""
+    known = {
+        kind: {draft.model.key for draft in drafts if draft.kind == kind}
+        for kind in MODELS
+        if kind != "policies"
+    }
+    policies = next((draft.model for draft in drafts if draft.kind == "policies"), None) or Policies()
+    faults: list[Fault] = []
+    for draft in drafts:
+        if draft.kind == "plays":
+            faults += _lint_play(draft, known, policies)
+        elif draft.kind in ("content", "blocks"):
+            faults += _lint_text(draft, known, policies, renderer)
+        faults += _lint_names(draft, known)
+    return faults
+
+
+def _nowhere(draft: Draft, kind: str, key: str, pointer: str, known: Known, blocking: bool = True) -> Fault:
+    """A name that is no definition's."""
+    mend = nearest(key, known[kind], f"define it {_HOMES[kind]}")
+    detail = f"there is no {kind.removesuffix('s')} {key!r}"
+    return Fault(draft.kind, draft.key, detail, pointer, draft.file, blocking, mend)
+
+
+def _unlisted(draft: Draft, topic: str, pointer: str, policies: Policies) -> Fault:
+    mend = nearest(topic, policies.topics.keys(), "list it in policies.yaml under topics")
+    detail = f"the topic {topic!r} is not listed in the policies"
+    return Fault(draft.kind, draft.key, detail, pointer, draft.file, True, mend)
+
+
+def _lint_play(draft: Draft, known: Known, policies: Policies) -> Iterator[Fault]:
+    play: Play = draft.model
+    trigger = play.trigger
+    if trigger.signal is not None and trigger.signal not in known["signals"]:
+        yield _nowhere(draft, "signals", trigger.signal, "/trigger/signal", known)
+    if trigger.segment is not None and trigger.segment not in known["segments"]:
+        yield _nowhere(draft, "segments", trigger.segment, "/trigger/segment", known)
+    for op in CompiledPlay(play).program.ops.values():
+        yield from _lint_step(draft, op.id, op.body, known, policies)
+
+
+def _lint_step(draft: Draft, step: str, body: Any, known: Known, policies: Policies) -> Iterator[Fault]:
+    content = body.content if isinstance(body, MessageStep | TaskStep) else None
+    if content is not None and content not in known["content"]:
+        yield _nowhere(draft, "content", content, f"step {step}", known)
+    topic = body.topic if isinstance(body, MessageStep) else None
+    if topic is not None and topic not in policies.topics:
+        yield _unlisted(draft, topic, f"step {step}", policies)
+    if isinstance(body, TaskStep) and policies.sla_policy(body.sla) is None:
+        mend = nearest(
+            body.sla, {policy.key for policy in policies.sla}, "list it in policies.yaml under sla"
+        )
+        detail = f"there is no SLA policy {body.sla!r}"
+        yield Fault("plays", draft.key, detail, f"step {step}", draft.file, True, mend)
+
+
+def _lint_text(draft: Draft, known: Known, policies: Policies, renderer: Renderer | None) -> Iterator[Fault]:
+    text: Any = draft.model
+    if isinstance(text, Content):
+        for slot, keys in text.blocks.items():
+            missing = [key for key in keys if key not in known["blocks"]]
+            yield from (_nowhere(draft, "blocks", key, f"/blocks/{slot}", known) for key in missing)
+        if text.topic is not None and text.topic not in policies.topics:
+            yield _unlisted(draft, text.topic, "/topic", policies)
+    if renderer is not None:
+        subject = text.subject if isinstance(text, Content) else ""
+        try:
+            renderer.check(Source(subject, text.body))
+        except RenderFailed as error:
+            yield Fault(draft.kind, draft.key, error.detail, "/body", draft.file)
+
+
+def _lint_names(draft: Draft, known: Known) -> Iterator[Fault]:
+    """Signals and segments that conditions ask for and nobody defines: such a condition never holds."""
+    for kind, key, pointer in _named(draft.body, ""):
+        if key not in known[kind] and not pointer.startswith("/trigger"):
+            yield _nowhere(draft, kind, key, pointer, known, blocking=False)
+
+
+def _named(value: Any, pointer: str) -> Iterator[tuple[str, str, str]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if name in ("signal", "segment") and isinstance(item, str):
+                yield f"{name}s", item, f"{pointer}/{name}"
+            elif name not in _FREE:
+                yield from _named(item, f"{pointer}/{name}")
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _named(item, f"{pointer}/{place}")

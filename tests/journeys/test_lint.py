@@ -1,0 +1,134 @@
+"""What is wrong with a folder of definitions is told with its file, its line and a way to mend it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channels.render import Renderer
+from journeys.assets import asset
+from journeys.definitions import Fault, Refused, located, parse, read_folder
+from journeys.lint import lint
+from journeys.mending import line_of, mend
+
+SIGNAL = "- key: one\n  when: {count: a, gte: 1}\n"
+
+
+def faults_in(folder: Path, files: dict[str, str]) -> list[Fault]:
+    """All that `journeys lint` would tell of these files."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    try:
+        drafts = read_folder(folder)
+    except Refused as refused:
+        return refused.faults
+    return [located(fault, folder) for fault in lint(drafts, Renderer.from_dir(asset("templates")))]
+
+
+def the_fault(folder: Path, files: dict[str, str]) -> Fault:
+    (fault,) = faults_in(folder, files)
+    return fault
+
+
+def test_a_word_nobody_knows_is_found_on_its_line_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    text = SIGNAL + "- key: two\n  severty: info\n  when: {count: a, gte: 1}\n"
+    fault = the_fault(tmp_path, {"signals/all.yaml": text})
+    assert (fault.file, fault.line, fault.pointer) == ("signals/all.yaml", 4, "/severty")
+    assert "did you mean 'severity'" in fault.mend
+    assert str(fault).startswith("signals/all.yaml:4: /severty: ")
+
+
+def test_a_word_too_many_in_a_condition_is_found_where_it_stands(tmp_path: Path) -> None:
+    text = "- key: one\n  when:\n    all:\n      - {count: a, gte: 1}\n      - {count: b, inn: 7d, gte: 1}\n"
+    fault = the_fault(tmp_path, {"signals/all.yaml": text})
+    assert (fault.line, fault.pointer.rpartition("/")[2]) == (5, "inn")
+
+
+def test_what_is_missing_is_told_at_its_definition(tmp_path: Path) -> None:
+    fault = the_fault(tmp_path, {"segments/s.yaml": "key: risk\nname: At risk\n"})
+    assert (fault.line, fault.mend) == (1, "add `enter: …`")
+
+
+def test_a_file_that_is_no_yaml_is_told_with_the_line_it_breaks_on(tmp_path: Path) -> None:
+    fault = the_fault(tmp_path, {"signals/broken.yaml": "- key: one\n  when: {count: a\n"})
+    assert (fault.file, fault.line) == ("signals/broken.yaml", 3)
+
+
+def test_a_key_that_stands_twice_is_told_where_it_stands_again(tmp_path: Path) -> None:
+    fault = the_fault(tmp_path, {"signals/a.yaml": SIGNAL, "signals/b.yaml": "# more\n" + SIGNAL})
+    assert (fault.file, fault.line, fault.detail) == ("signals/b.yaml", 2, "stands in signals/a.yaml too")
+
+
+def test_a_play_of_a_signal_nobody_defined_names_the_nearest(tmp_path: Path) -> None:
+    play = "key: p\ntrigger:\n  signal: onne\nsteps: [{end: {}}]\n"
+    fault = the_fault(tmp_path, {"signals/a.yaml": SIGNAL, "plays/p.yaml": play})
+    assert (fault.file, fault.line, fault.blocking) == ("plays/p.yaml", 3, True)
+    assert fault.mend == "did you mean 'one'? Else define it in signals/"
+
+
+def test_a_step_without_its_content_is_found_by_its_id(tmp_path: Path) -> None:
+    steps = "steps:\n  - wait: {for: 1d}\n  - id: call\n    task: {to: csm, title: Call, content: adoption}\n"
+    play = f"key: p\ntrigger: {{event: go}}\n{steps}"
+    fault = the_fault(tmp_path, {"plays/p.yaml": play})
+    assert (fault.line, fault.mend) == (5, "define it in content/")
+
+
+def test_a_condition_on_a_signal_nobody_defined_is_a_remark_that_blocks_nothing(tmp_path: Path) -> None:
+    segment = "key: risk\nenter:\n  any:\n    - {signal: one}\n    - {signal: onee}\n"
+    fault = the_fault(tmp_path, {"signals/a.yaml": SIGNAL, "segments/s.yaml": segment})
+    assert (fault.line, fault.pointer, fault.blocking) == (5, "/enter/any/1/signal", False)
+
+
+def test_a_field_called_signal_in_the_data_of_events_is_no_signal(tmp_path: Path) -> None:
+    text = "- key: one\n  when: {count: radio.heard, where: {signal: weak}, gte: 1}\n"
+    assert faults_in(tmp_path, {"signals/a.yaml": text}) == []
+
+
+def test_a_text_that_breaks_is_told_with_its_file(tmp_path: Path) -> None:
+    letter = "---\nkey: hello\nchannel: email\nsubject: Hello\n---\nDear {{ contact.name\n"
+    fault = the_fault(tmp_path, {"content/hello.md": letter})
+    assert (fault.file, fault.line is not None) == ("content/hello.md", True)
+
+
+def test_front_matter_is_counted_from_the_top_of_the_file(tmp_path: Path) -> None:
+    letter = "---\nkey: hello\nchannel: email\nsubject: Hello\ntopik: news\n---\nHi.\n"
+    fault = the_fault(tmp_path, {"content/hello.md": letter})
+    assert (fault.line, "topic" in fault.mend) == (5, True)
+
+
+@pytest.mark.parametrize(
+    ("pointer", "line"),
+    [
+        ("", 2),
+        ("/when", 3),
+        ("/when/all/1", 5),
+        ("/when/all/1/nothing", 5),
+        ("/nothing/at/all", 2),
+        ("step x", 2),
+    ],
+)
+def test_a_pointer_leads_to_the_nearest_line(pointer: str, line: int) -> None:
+    text = "# note\nkey: one\nwhen:\n  all:\n    [{count: a},\n     {count: b}]\n".replace(
+        "[{count: a},\n     ", "[{count: a}, "
+    )
+    assert line_of(text, None, "one", pointer) == line
+
+
+def test_where_nothing_can_be_read_there_is_no_line() -> None:
+    assert line_of("", None, "one", "/when") is None
+    assert line_of("{", None, "one", "/when") is None
+
+
+@pytest.mark.parametrize(
+    "body", [{"key": 7, "when": {"tag": "x"}}, {"key": "x", "when": {"tag": "x"}, "says": "s"}]
+)
+def test_a_value_of_another_type_says_what_to_write(body: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as refused:
+        parse("signals", body)
+    assert refused.value.faults[0].mend.startswith("write ")
+
+
+def test_what_explains_itself_needs_no_more() -> None:
+    assert mend({"type": "value_error", "loc": ("when",), "msg": ""}, {}) == ""
