@@ -19,6 +19,8 @@ from journeys.naming import (
     address_key,
     external_of,
     named_outside,
+    names_outside,
+    own,
 )
 from signals.event import Event
 from signals.instant import Instant
@@ -131,13 +133,6 @@ class Identity:
         alias = self._aliases[link.outside.kind].get(link.id)
         return link if alias is None else Link(link.outside, alias.survivor)
 
-    def learn(self, facts: Facts) -> None:
-        """Know this as well."""
-        for kind, aliases in facts.aliases.items():
-            self._aliases[kind].update(aliases)
-        self._any = self._any or any(facts.aliases.values())
-        self._idle = self._idle and not self._any
-
     def _homes(self, event: Event) -> set[str]:
         """The accounts of its contact, or of who is known by the address it brings."""
         known = self._facts.homes.get(event.contact or "", set())
@@ -149,10 +144,11 @@ class Identity:
 
     def _inside(self, event: Event) -> Event:
         """With the account and contact that a vendor named in its own way, or by an address."""
-        if event.account is not None and event.contact is not None:
+        if event.account is not None and event.contact is not None and not names_outside(event):
             return event
-        account = event.account or self._of(event, ACCOUNT)
-        contact = event.contact or self._of(event, CONTACT) or self._at_address(event)
+        account = own(event.account, event) or self._of(event, ACCOUNT) or event.account
+        contact = own(event.contact, event) or self._of(event, CONTACT) or event.contact
+        contact = contact or self._at_address(event)
         if account == event.account and contact == event.contact:
             return event
         return msgspec.structs.replace(event, account=account, contact=contact)

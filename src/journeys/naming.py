@@ -43,7 +43,7 @@ def asked_by(events: Iterable[Event]) -> Asked:
     asked = Asked()
     for event in events:
         asked.ids.update(name for name in (event.account, event.contact) if name is not None)
-        if event.account is None or event.contact is None:
+        if event.account is None or event.contact is None or names_outside(event):
             _ask_outside(asked, event)
         if event.account is None and event.contact is not None:
             asked.people.add(event.contact)
@@ -97,6 +97,16 @@ def named_outside(event: Event, kind: str) -> Outside | None:
     """The account or contact as the event's source names it."""
     value = event.data.get(f"{kind}_external")
     return Outside(kind, event.source, value) if isinstance(value, str) else None
+
+
+def names_outside(event: Event) -> bool:
+    """Whether a vendor names somebody in its own way."""
+    return "account_external" in event.data or "contact_external" in event.data
+
+
+def own(name: str | None, event: Event) -> str | None:
+    """The id, if it is one of ours: `hubspot:123` from HubSpot is only what it is called until it is linked."""
+    return None if name is None or name.startswith(f"{event.source}:") else name
 
 
 def _is_name(value: Any) -> bool:

@@ -468,3 +468,90 @@ def test_every_stripe_payload_is_taken_ignored_or_kept_and_none_is_an_error(hous
         receipt = taken(house, "stripe", payload)
         assert sum(receipt.values()) >= 1, path.name
         assert "kept" not in receipt, (path.name, letters(house)[-1].detail)
+
+
+def link(house: House, account: str, **external: str) -> None:
+    """Say by hand what others call an account."""
+    event = {
+        "specversion": "1.0",
+        "id": f"link-{account}-{sorted(external)}",
+        "source": "crm",
+        "type": "crm.account_updated",
+    }
+    event |= {"account": account, "data": {"external": external, "attributes": {"name": account}}}
+    house.ok(
+        "POST", "/v1/events", event, scope="ingest", headers={"content-type": "application/cloudevents+json"}
+    )
+    house.fold()
+
+
+def test_a_customer_that_was_linked_is_found_by_stripes_own_id(house: House) -> None:
+    house.ok("PUT", "/v1/signals/payment_failed", PAYMENT_FAILED)
+    house.ok("POST", "/v1/signals/payment_failed/activate")
+    customer = stripe_event(
+        "customer.created", NOW - HOUR, "evt_0", id="cus_1", metadata={"account_id": "acme"}
+    )
+    taken(house, "stripe", customer)
+    taken(house, "stripe", failed_invoice(NOW - MINUTE, metadata={}))
+    house.fold()
+    assert open_signals(house, "acme") == ["payment_failed"]
+    assert not letters(house)
+
+
+def test_a_customer_nobody_linked_waits_as_a_dead_letter_that_names_it(house: House) -> None:
+    taken(house, "stripe", failed_invoice(NOW, metadata={}))
+    house.fold()
+    (letter,) = letters(house)
+    assert letter.reason == "no_account"
+    assert "stripe" in letter.detail
+    assert "cus_1" in letter.detail
+    link(house, "acme", stripe="cus_1")
+    taken(house, "stripe", failed_invoice(NOW, metadata={}))  # Stripe's dashboard sends it again
+    house.fold()
+    assert house.get("/v1/accounts/acme")["attributes"]["payment_status"] == "failed"
+
+
+def test_a_company_of_the_crm_becomes_an_account_unless_it_was_linked_to_one(house: House) -> None:
+    link(house, "acme", hubspot="124")
+    named = {
+        "subscriptionType": "company.propertyChange",
+        "propertyName": "industry",
+        "propertyValue": "toys",
+    }
+    rows = [
+        HUBSPOT[0],
+        HUBSPOT[0] | named,
+        HUBSPOT[0] | named | {"objectId": 124},
+        HUBSPOT[0] | {"objectId": 124},
+    ]
+    assert taken(house, "hubspot", rows) == {"accepted": 4}
+    house.fold()
+    assert not letters(house)
+    assert {row["id"] for row in house.get("/v1/accounts")["items"]} == {"acme", "hubspot:123"}
+    for account in ("acme", "hubspot:123"):
+        assert house.get(f"/v1/accounts/{account}")["attributes"]["industry"] == "toys"
+
+
+def test_people_of_the_crm_join_their_company_and_are_found_by_their_address(house: House) -> None:
+    joined = {"subscriptionType": "contact.associationChange", "associationType": "CONTACT_TO_COMPANY"}
+    joined |= {"eventId": 2, "fromObjectId": 5, "toObjectId": 123, "occurredAt": NOW // 1000 - 900}
+    mail = {
+        "subscriptionType": "contact.propertyChange",
+        "propertyName": "email",
+        "objectId": 5,
+        "eventId": 3,
+    }
+    mail |= {"propertyValue": "ann@example.com", "occurredAt": NOW // 1000 - 800}
+    assert taken(house, "hubspot", [*HUBSPOT, joined, mail]) == {"accepted": 3}
+    house.fold()
+    (ann,) = house.get("/v1/accounts/hubspot:123")["contacts"]
+    assert (ann["id"], ann["email"]) == ("hubspot:5", "ann@example.com")
+    score = {"event_type": "survey_response.created", "event_id": "s1", "event_data": {"score": 3}}
+    score["event_data"] |= {"person": {"email": "Ann@Example.com"}, "created_at": NOW // SECOND}
+    body = json.dumps(score).encode()
+    answer = post(
+        house, "generic/delighted", body, by_bearer(HOOK_SECRETS["generic/delighted"][0], NOW, body)
+    )
+    assert answer.json()["accepted"] == 1
+    house.fold()
+    assert house.get("/v1/accounts/hubspot:123")["attributes"]["nps"] == 3
