@@ -166,4 +166,14 @@ def say(evidence: Evidence) -> str:
     rest = ", ".join(f"{name} {value}" for name, value in condition.items() if name != word)
     about = about if isinstance(about, str) else ", ".join(map(str, about))
     negation = "not " if evidence.get("negated") else ""
-    return f"{negation}{word} {about}{': ' + rest if rest else ''} (saw {evidence['saw']})"
+    return f"{negation}{word} {about}{': ' + rest if rest else ''} (saw {evidence['saw']}){doubts(evidence)}"
+
+
+def doubts(evidence: Evidence) -> str:
+    """What a person is to know where a silent feed decided the answer; nothing where none did."""
+    if evidence.get("because") != "stale_feed":
+        return ""
+    feed, since, until = evidence["feed"], evidence["silent_since"], evidence["silent_until"]
+    silence = f"has been silent since {since}" if until is None else f"was silent from {since} to {until}"
+    answer = "unknown" if evidence["holds"] is None else "not counted in full"
+    return f": {answer}, for {feed} {silence}"

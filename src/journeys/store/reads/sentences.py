@@ -6,6 +6,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from signals.conditions.node import doubts
 from signals.instant import iso
 
 Saw = Any
@@ -53,7 +54,7 @@ def evidence_line(evidence: Mapping[str, Any]) -> str:
     asked = ", ".join(_asked(name, condition[name], show) for name in sorted(condition) if name != atom)
     negated = "not " if evidence.get("negated") else ""
     seen = f": {show(evidence.get('saw'))}" if evidence.get("saw") is not None else ""
-    return f"{negated}{lead}{seen}" + (f" ({asked})" if asked else "")
+    return f"{negated}{lead}{seen}" + (f" ({asked})" if asked else "") + doubts(evidence)
 
 
 _ATOMS = (
