@@ -33,8 +33,10 @@ def _happening(draw: st.DrawFn) -> tuple[str, str | None, dict[str, Any]]:
 
 @st.composite
 def _told(draw: st.DrawFn) -> tuple[str, str | None, dict[str, Any]]:
-    name = draw(st.sampled_from(["score", "score", "seats", "plan", "ends"]))
-    values = {
+    name = draw(st.sampled_from(["score", "score", "seats", "plan", "ends", "goals", "address"]))
+    values: dict[str, list[Any]] = {
+        "goals": [["grow", 1], ["save"], [], "grow", None],
+        "address": [{"city": "Bonn"}, {"city": None}, {}, "Bonn"],
         "score": [1, 2, 5, None, "5", True],
         "seats": [0, 2, 4, -2, None],
         "plan": ["pro", "free", ""],
@@ -48,8 +50,20 @@ def _role(draw: st.DrawFn) -> tuple[str, str | None, dict[str, Any]]:
     name = draw(st.sampled_from(PEOPLE))
     if draw(st.integers(0, 4)) == 0:
         return "crm.contact_left", name, {}
-    roles = draw(st.sampled_from([["champion"], ["champion", "admin"], ["admin"], []]))
-    return "crm.contact_updated", name, {"roles": roles}
+    sets: list[list[Any]] = [["champion"], ["champion", "admin"], ["admin"], []]
+    if draw(st.integers(0, 2)) == 0:
+        dates = {word: draw(_dates) for word in ("since", "until") if draw(st.booleans())}
+        sets = [[{"role": "champion", **dates}]]
+    return "crm.contact_updated", name, {"roles": draw(st.sampled_from(sets))}
+
+
+_dates = st.sampled_from(["2026-03-02T08:00:00Z", "2026-03-03T09:10:00Z", "2026-03-12", "2026-04-20"])
+
+
+@st.composite
+def _ticket(draw: st.DrawFn) -> tuple[str, str | None, dict[str, Any]]:
+    verb = draw(st.sampled_from(["opened", "updated", "solved"]))
+    return f"support.ticket_{verb}", None, {"ticket": draw(st.sampled_from(["T1", "T2"]))}
 
 
 _milestones = st.sampled_from(["live", "proven"]).map(
@@ -57,10 +71,14 @@ _milestones = st.sampled_from(["live", "proven"]).map(
 )
 
 
+_anything = st.one_of(_happening(), _happening(), _happening(), _told(), _role(), _milestones, _ticket())
+_of_people = st.one_of(_role(), _role(), _happening())
+
+
 @st.composite
-def histories(draw: st.DrawFn, largest: int = 14) -> list[Event]:
+def histories(draw: st.DrawFn, largest: int = 14, *, of_people: bool = False) -> list[Event]:
     """Events of one account in order of time, each with an id of its own."""
-    happened = st.one_of(_happening(), _happening(), _happening(), _told(), _role(), _milestones)
+    happened = _of_people if of_people else _anything
     found = draw(st.lists(st.tuples(instants, happened), max_size=largest))
     ordered = sorted(enumerate(found), key=lambda pair: (pair[1][0], f"e{pair[0]:02}"))
     return [
@@ -71,6 +89,7 @@ def histories(draw: st.DrawFn, largest: int = 14) -> list[Event]:
 
 _types = st.sampled_from(["used", "paid", "failed", ["used", "paid"], "pa*"])
 _where = st.sampled_from([{}, {}, {"amount": 1}, {"feature": {"in": ["a", 1]}}, {"amount": {"gte": 2}}])
+_by: st.SearchStrategy[dict[str, str]] = st.sampled_from([{}, {}, {"by": "champion"}])
 _words = st.sampled_from(["gte", "gt", "lt", "lte", "is", "is_not"])
 
 
@@ -112,14 +131,16 @@ def changes(draw: st.DrawFn) -> dict[str, Any]:
     """`change`, with a small `min` so that few events are enough."""
     block, against = draw(st.sampled_from([("10m", "30m"), ("1d", "3d"), ("7d", "14d"), ("14d", "56d")]))
     atom = {"change": draw(_types), "in": block, "against": against, "min": draw(st.sampled_from([0, 1, 2]))}
-    return atom | draw(_compared(st.sampled_from([-1, -0.5, 0, 0.5, 1]))) | {"where": draw(_where)}
+    atom |= draw(_compared(st.sampled_from([-1, -0.5, 0, 0.5, 1]))) | {"where": draw(_where)}
+    return atom | draw(_by)
 
 
 @st.composite
 def _regulars(draw: st.DrawFn) -> dict[str, Any]:
     of = draw(st.integers(1, 4))
     atom = {"regular": draw(_types), "every": draw(st.sampled_from(["10m", "1d", "7d", "14d"])), "of": of}
-    return atom | {"in_at_least": draw(st.integers(1, of))} | draw(_compared(st.integers(0, 2)))
+    atom |= {"in_at_least": draw(st.integers(1, of)), "where": draw(_where)}
+    return atom | draw(_compared(st.integers(0, 2))) | draw(_by)
 
 
 @st.composite
@@ -142,11 +163,9 @@ def _pairs(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def _silences(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
-        return {"latest": draw(_types), "where": draw(_where)} | draw(
-            st.sampled_from([{}, {"by": "champion"}])
-        )
+        return {"latest": draw(_types), "where": draw(_where)} | draw(_by)
     atom = {"absent": draw(_types), "for": draw(st.sampled_from(["1m", "1d", "14d"])), "where": draw(_where)}
-    return atom | draw(st.sampled_from([{}, {"by": "champion"}]))
+    return atom | draw(_by)
 
 
 states = st.sampled_from(
@@ -159,6 +178,22 @@ states = st.sampled_from(
         {"attribute": "account.score", "gte": 1, "per": "account.seats"},
         {"attribute": "account.score", "lt": 1, "per": "account.seats", "for": "2d"},
         {"attribute": "account.score", "gte": 0.1, "per": "account.tenure_days"},
+        {"attribute": "account.plan", "in": ["pro", "", 1]},
+        {"attribute": "account.plan", "not_in": ["pro"], "for": "1d"},
+        {"attribute": "account.plan", "starts_with": "pr"},
+        {"attribute": "account.plan", "matches": "?r*", "exists": True},
+        {"attribute": "account.plan", "contains": "r", "for": "10m"},
+        {"attribute": "account.goals", "contains": "grow"},
+        {"attribute": "account.goals", "contains": 1, "for": "2d"},
+        {"attribute": "account.address.city", "is": "Bonn"},
+        {"attribute": "account.address.city", "exists": False, "for": "1d"},
+        {"attribute": "account.score", "gt": 1, "lt": 5},
+        {"attribute": "account.score", "is_not": 5, "lte": 5, "for": "3d"},
+        {"attribute": "account.ends", "gt": "2026-03-20", "lte": "2026-04-01"},
+        {"attribute": "account.ends", "exists": True, "last": "40d"},
+        {"attribute": "account.created_at", "past": "10d"},
+        {"attribute": "account.open_tickets", "gte": 1},
+        {"attribute": "account.open_tickets", "gte": 0.5, "per": "account.seats"},
         {"attribute": "account.tenure_days", "gte": 30},
         {"attribute": "account.ends", "within": "5d"},
         {"attribute": "account.ends", "past": "1d"},
@@ -170,6 +205,14 @@ states = st.sampled_from(
         {"role": "champion", "vacant": False},
     ]
 )
+by_role = st.one_of(
+    st.sampled_from([{"role": "champion", "vacant": True}, {"role": "champion", "vacant": False}]),
+    st.one_of(counts, amounts, changes(), _regulars(), _pairs(), _silences()).filter(
+        lambda atom: "by" in atom
+    ),
+)
+"""Atoms whose answer changes with who holds a role."""
+
 atoms = st.one_of(counts, amounts, distincts, changes(), _regulars(), _pairs(), _silences(), states)
 conditions = st.recursive(
     atoms,

@@ -5,11 +5,13 @@ Slow on purpose and free of the code under test: it knows the envelope of an eve
 """
 
 import re
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 MINUTE, HOUR, DAY = 60_000_000, 3_600_000_000, 86_400_000_000
 ABSENT = object()
+NEVER = 10**18
 
 
 def span(text: str) -> int:
@@ -21,8 +23,9 @@ def span(text: str) -> int:
 class Recount:
     """One account's whole history at one instant. `history` may hold later events: they have not happened yet.
 
-    `signals` are conditions by key, of signals that are open while their condition holds and at no other time;
-    `health` is the body of the health definition, under which the account has been scored since `created_at`.
+    `signals`, `segments` and `stages` (in their order) are conditions by key: of signals that are open, and segments
+    that are entered, while their condition holds and at no other time. `health` is the body of the health
+    definition, under which the account has been scored since `created_at`.
     """
 
     def __init__(
@@ -32,8 +35,10 @@ class Recount:
         now: int,
         signals: dict[str, Any] | None = None,
         health: dict[str, Any] | None = None,
+        segments: dict[str, Any] | None = None,
+        stages: dict[str, Any] | None = None,
     ) -> None:
-        self.signals = signals or {}
+        self.signals, self.segments, self.stages = signals or {}, segments or {}, stages or {}
         self.rules = health
         self.scored_since = created_at
         self.past = sorted(
@@ -51,8 +56,11 @@ class Recount:
         if "not" in condition:
             return not self.holds(condition["not"])
         word = word_of(condition)
+        if "by" in condition and not self.holders(condition["by"]):
+            return False
         if word in NUMBERS:
-            return self.number(NUMBERS[word](self, condition), condition)
+            number = NUMBERS[word](self, condition)
+            return number is not ABSENT and self.number(number, condition)
         return bool(ATOMS[word](self, condition))
 
     # ── which events count ──────────────────────────────────────────────────────────────────────────────────────
@@ -256,10 +264,15 @@ class Recount:
 
     def value(self, path: str, instant: int) -> Any:
         """The account's attribute at that instant; tenure is the one derived here."""
-        name = path.removeprefix("account.")
-        if name == "tenure_days":
-            return (instant - self.created_at) // DAY
-        found: Any = ABSENT
+        name, _, rest = path.removeprefix("account.").partition(".")
+        derived = {
+            "tenure_days": (instant - self.created_at) // DAY,
+            "created_at": text_of(self.created_at),
+            "open_tickets": self.open_tickets(),
+        }
+        if name in derived:
+            return derived[name]
+        found: Any = None
         for event in self.past:
             if (
                 event.type == "crm.account_updated"
@@ -267,7 +280,20 @@ class Recount:
                 and name in event.data["attributes"]
             ):
                 found = event.data["attributes"][name]
-        return ABSENT if found is None else found
+        return field({name: found}, f"{name}.{rest}" if rest else name)
+
+    def open_tickets(self) -> int:
+        """Tickets that nothing has solved since they were last opened; only ever updated counts as opened by that."""
+        heard: dict[Any, dict[str, int]] = {}
+        for event in self.past:
+            if event.type.startswith("support.ticket_"):
+                heard.setdefault(event.data["ticket"], {})[event.type.removeprefix("support.ticket_")] = (
+                    event.time
+                )
+        opened = [
+            (times.get("opened", times.get("updated")), times.get("solved")) for times in heard.values()
+        ]
+        return sum(at is not None and (solved is None or at > solved) for at, solved in opened)
 
     def reached(self, condition: dict[str, Any]) -> bool:
         """The milestone was reached, long enough ago."""
@@ -289,24 +315,49 @@ class Recount:
         """The signal is open now."""
         return self.holds(self.signals[condition["signal"]])
 
+    def segment(self, condition: dict[str, Any]) -> bool:
+        """The account is in the segment, and then it also has its tag."""
+        return self.holds(self.segments[condition.get("segment", condition.get("tag"))])
+
+    def stage(self, condition: dict[str, Any]) -> bool:
+        """The first stage whose condition holds is this one."""
+        first = next((key for key, when in self.stages.items() if self.holds(when)), None)
+        return first == condition["stage"]
+
     def role(self, condition: dict[str, Any]) -> bool:
         """Vacant: nobody holds it, and someone did or the account is older than 14 days."""
         held = bool(self.holders(condition["role"]))
         if not condition["vacant"]:
             return held
-        ever = any(condition["role"] in roles_of(event) for event in self.past)
+        ever = any(since <= self.now for _, since, _ in self.spans(condition["role"]))
         return not held and (ever or self.now - self.created_at >= 14 * DAY)
 
     def holders(self, role: str) -> dict[str, int]:
         """Who holds the role now, and since when."""
-        held: dict[str, int] = {}
+        return {who: since for who, since, until in self.spans(role) if since <= self.now < until}
+
+    def spans(self, role: str) -> list[tuple[str, int, int]]:
+        """Everybody who held the role, from when until when."""
+        people = {event.contact for event in self.past if event.contact is not None}
+        return [
+            (who, since, until) for who in people for since, until in self.held(who, role) if since < until
+        ]
+
+    def held(self, who: str, role: str) -> list[tuple[int, int]]:
+        """When they held it: from what gave it, until its own date or a set without it; given anew, it goes on."""
+        ended, since, until = [], NEVER, NEVER
         for event in self.past:
-            if event.type == "crm.contact_left" or "roles" in event.data:
-                if role not in roles_of(event):
-                    held.pop(event.contact, None)
-                else:
-                    held.setdefault(event.contact, event.time)
-        return held
+            if event.contact != who or not tells_roles(event):
+                continue
+            dates = roles_of(event).get(role)
+            if dates is None or ("since" not in dates and until <= event.time):
+                ended.append((since, min(until, event.time)))
+                since = NEVER
+            if dates is not None:
+                begun = event.time if since == NEVER else since
+                since = instant_of(dates["since"]) if "since" in dates else begun
+                until = instant_of(dates["until"]) if "until" in dates else NEVER
+        return [*ended, (since, until)]
 
     def number(self, number: Any, condition: dict[str, Any]) -> bool:
         """The number, divided by `per`, against the threshold."""
@@ -336,7 +387,8 @@ class Recount:
 
     def at(self, instant: int) -> "Recount":
         """The same account at an instant of the past."""
-        return Recount(self.past, self.scored_since, instant, self.signals, self.rules)
+        made = (self.signals, self.rules, self.segments, self.stages)
+        return Recount(self.past, self.scored_since, instant, *made)
 
     def score(self) -> int | None:
         """The weighted mean of what counts, rounded half up; None where nothing does."""
@@ -430,6 +482,9 @@ ATOMS: dict[str, Any] = {
     **NUMBERS,
     "attribute": Recount.attribute,
     "signal": Recount.signal,
+    "segment": Recount.segment,
+    "tag": Recount.segment,
+    "stage": Recount.stage,
     "health": Recount.health,
     "regular": Recount.regular,
     "sequence": Recount.sequence,
@@ -440,8 +495,13 @@ ATOMS: dict[str, Any] = {
     "not_reached": Recount.not_reached,
     "role": Recount.role,
 }
+TEXT: dict[str, Any] = {
+    "contains": lambda value, part: part in value,
+    "starts_with": lambda value, part: value.startswith(part),
+    "matches": lambda value, glob: re.fullmatch(glob.replace("*", ".*").replace("?", "."), value),
+}
 NUMERIC = ("is", "is_not", "gt", "gte", "lt", "lte")
-COMPARISONS = ("is", "is_not", "in", "not_in", "gt", "gte", "lt", "lte", "exists", "contains", "starts_with")
+COMPARISONS = (*NUMERIC, "in", "not_in", "exists", *TEXT)
 
 
 def word_of(condition: dict[str, Any]) -> str:
@@ -449,9 +509,18 @@ def word_of(condition: dict[str, Any]) -> str:
     return next(name for name in ATOMS if name in condition)
 
 
-def roles_of(event: Any) -> list[str]:
-    """The roles a CRM event gives."""
-    return event.data.get("roles", []) if event.type == "crm.contact_updated" else []
+def tells_roles(event: Any) -> bool:
+    """Whether the event says which roles its contact holds."""
+    return event.type == "crm.contact_left" or "roles" in event.data
+
+
+def roles_of(event: Any) -> dict[str, dict[str, str]]:
+    """The roles a CRM event gives, with their dates where it gives any."""
+    given = event.data.get("roles", []) if event.type == "crm.contact_updated" else []
+    return {
+        each if isinstance(each, str) else each["role"]: {} if isinstance(each, str) else each
+        for each in given
+    }
 
 
 def field(data: Any, path: str) -> Any:
@@ -473,13 +542,17 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def instant_of(value: Any) -> int | None:
-    """The instant that text like `2026-03-02T09:00:00Z` names."""
-    from datetime import datetime
-
-    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\dT", value):
+def instant_of(value: Any) -> Any:
+    """The instant that text like `2026-03-02T09:00:00Z` or `2026-03-02` names; None where it names none."""
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d(T.*)?", value):
         return None
-    return round(datetime.fromisoformat(value).timestamp() * 1_000_000)
+    moment = datetime.fromisoformat(value)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+
+
+def text_of(instant: int) -> str:
+    """The instant as attributes say it."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant)).isoformat()
 
 
 def compare(value: Any, tests: Any) -> bool:
@@ -499,12 +572,16 @@ def _one(value: Any, word: str, against: Any) -> bool:
         return same(value, against)
     if word == "in":
         return any(same(value, each) for each in against)
-    if word in ("contains", "starts_with"):
-        text = isinstance(value, str) and isinstance(against, str)
-        return text and (against in value if word == "contains" else value.startswith(against))
-    if not (is_number(value) and is_number(against)):
+    if word == "contains" and isinstance(value, list):
+        return any(same(each, against) for each in value)
+    if word in TEXT:
+        return isinstance(value, str) and isinstance(against, str) and bool(TEXT[word](value, against))
+    if is_number(value) and is_number(against):
+        value, against = Fraction(str(value)), Fraction(str(against))  # 0.1 means one tenth
+    else:
+        value, against = instant_of(value), instant_of(against)
+    if value is None or against is None:
         return False
-    value, against = Fraction(str(value)), Fraction(str(against))  # 0.1 means one tenth
     return {"gt": value > against, "gte": value >= against, "lt": value < against, "lte": value <= against}[
         word
     ]

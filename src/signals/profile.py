@@ -202,12 +202,17 @@ def with_roles(profile: Profile, contact: Contact, roles: list[RoleSet]) -> Cont
 
 
 def _spans(contact: str, writes: list[RoleSet]) -> list[Held]:
-    """Every role held or ever held: a role ends where a set without it was written, or where it was said to end."""
+    """Every role held or ever held: a role ends where a set without it was written, or where it was said to end.
+
+    Given again it goes on since when it began; after it had ended by its own date it begins anew.
+    """
     spans: list[Held] = []
     running: dict[str, tuple[Instant, Instant | None]] = {}
     for entry in writes:
         wanted = {role: (since, until) for role, since, until in entry.value}
-        for role in [role for role in running if role not in wanted]:
+        for role in [
+            role for role in running if role not in wanted or _over(running[role], wanted[role], entry)
+        ]:
             since, until = running.pop(role)
             spans.append(Held(contact, role, since, entry.at if until is None else min(until, entry.at)))
         for role, (since, until) in wanted.items():
@@ -215,6 +220,13 @@ def _spans(contact: str, writes: list[RoleSet]) -> list[Held]:
             running[role] = (entry.at if begun is None else begun, until)
     spans += [Held(contact, role, since, until) for role, (since, until) in running.items()]
     return spans
+
+
+def _over(
+    running: tuple[Instant, Instant | None], wanted: tuple[Instant | None, Instant | None], entry: RoleSet
+) -> bool:
+    """Whether the role had ended by its own date before it was given again, without a beginning of its own."""
+    return wanted[0] is None and running[1] is not None and running[1] <= entry.at
 
 
 def holders(profile: Profile, role: str, now: Instant) -> list[Held]:
@@ -228,9 +240,13 @@ def holders(profile: Profile, role: str, now: Instant) -> list[Held]:
     return sorted(found, key=lambda span: (span.since, span.contact))
 
 
-def ever_held(profile: Profile, role: str) -> bool:
-    """Whether anyone ever held it."""
-    return any(span.role == role for contact in profile.contacts.values() for span in contact.spans)
+def ever_held(profile: Profile, role: str, now: Instant) -> bool:
+    """Whether anyone held it at any instant up to now."""
+    return any(
+        span.role == role and span.since <= now and (span.until is None or span.until > span.since)
+        for contact in profile.contacts.values()
+        for span in contact.spans
+    )
 
 
 def is_open(contact: Contact) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import ACCOUNT, START, folded, watching
-from histories import atoms, conditions, histories, instants
+from histories import atoms, by_role, conditions, histories, instants
 from reference import Recount
 from signals.conditions import Moment, compile_condition
 from signals.event import Event
@@ -45,6 +45,20 @@ def test_an_atom_agrees_with_a_recount_of_the_history_at_any_instant(
         inside = [instant for instant in others if start <= instant < end]
         for now in [start, end - 1, *inside]:
             assert node.test(Moment(profile, now))[0] == recounted(atom, history, now), now
+
+
+@FEWER
+@given(by_role, histories(of_people=True), st.lists(instants, max_size=4))
+def test_an_atom_on_the_people_of_a_role_agrees_with_a_recount_and_never_changes_before_until(
+    atom: dict[str, Any], history: list[Event], others: list[Instant]
+) -> None:
+    node = compile_condition(atom)
+    for profile, start, end in profiles(history, atom):
+        holds, until = node.test(Moment(profile, start))
+        certain = end if until is None else min(until, end)
+        for now in [start, end - 1, *(each for each in others if start <= each < end)]:
+            assert node.test(Moment(profile, now))[0] == recounted(atom, history, now), now
+            assert now >= certain or recounted(atom, history, now) == holds, (now, until)
 
 
 @ROUNDS

@@ -150,7 +150,7 @@ class RegularNode(MeasureNode):
 
     def test(self, moment: Moment) -> Answer:
         blocks = self._blocks(moment)
-        holds = sum(map(self.matches, blocks)) >= self.in_at_least
+        holds = sum(map(self.matches, blocks)) >= self.in_at_least and not self.vacant(moment)
         earliest = None
         for state in self.state(moment).values():
             for back in range(1, self.of + 1):

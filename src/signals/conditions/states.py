@@ -255,7 +255,7 @@ class RoleNode(Node):
         if not self.vacant or held:
             return held is not self.vacant, until
         matures = profile.created_at + VACANT_AFTER
-        if ever_held(profile, self.role) or now >= matures:
+        if ever_held(profile, self.role, now) or now >= matures:
             return True, until
         return False, soonest(until, matures)
 

@@ -37,6 +37,10 @@ class MeasureNode(Node):
         people = [span.contact for span in holders(moment.profile, self.role, moment.now)]
         return {person: state[person] for person in people if person in state}
 
+    def vacant(self, moment: Moment) -> bool:
+        """Nobody is in the role of `by`: then the atom does not hold, whatever it asks (definitions, small rules)."""
+        return self.role is not None and not holders(moment.profile, self.role, moment.now)
+
     def reads(self) -> Iterator[str]:
         yield f"measure:{self.measure.id}"
         if self.role is not None:
@@ -75,7 +79,9 @@ class WindowNode(MeasureNode):
 
     def value(self, moment: Moment) -> Any:
         """The number, divided by `per` where given: a missing or zero divisor is missing."""
-        number = self.number(moment)
+        return self._divided(self.number(moment), moment)
+
+    def _divided(self, number: Any, moment: Moment) -> Any:
         if self.divisor is None or number is MISSING:
             return number
         by, _ = account_value(moment.profile, self.divisor, moment.now)
@@ -119,7 +125,10 @@ class WindowNode(MeasureNode):
         return earliest
 
     def test(self, moment: Moment) -> Answer:
-        holds = self.matches(self.value(moment))
+        number = self.number(moment)
+        if number is MISSING or self.vacant(moment):
+            return False, self.until(moment, False)
+        holds = self.matches(self._divided(number, moment))
         return holds, self.until(moment, holds)
 
     def saw(self, moment: Moment) -> Any:
