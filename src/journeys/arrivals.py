@@ -10,7 +10,7 @@ from signals.feeds.port import Record
 class Arrival(NamedTuple):
     """One event of a batch with the record it came in, and its key and content hash as it was sent.
 
-    `merge` is what has to be joined before it is folded.
+    `merges` are what has to be joined before it is folded.
     """
 
     event: Event
@@ -18,4 +18,4 @@ class Arrival(NamedTuple):
     history: bool
     key: bytes
     content: bytes
-    merge: Merge | None = None
+    merges: tuple[Merge, ...] = ()

@@ -21,14 +21,12 @@ OpenWork: TypeAlias = Callable[[sa.Connection, Iterable[str], Instant], Work]
 def fold(open_work: OpenWork, connection: sa.Connection, arrivals: Sequence[Arrival], now: Instant) -> bool:
     """Everything in the order of arrival, saved; True where something is to be done outside the accounts."""
     emitted = False
-    if any(arrival.merge is not None for arrival in arrivals):  # all locks at once, in one order
+    if any(arrival.merges for arrival in arrivals):  # all locks at once, in one order
         accounts.lock(connection, homes(arrivals))
     for some in _cut(arrivals):
-        first = some[0] if some else None
-        began = now if first is None else first.event.received_at
-        if first is not None and first.merge is not None:
-            emitted = live_up_to(open_work, connection, first) or emitted
-        work = open_work(connection, homes(some), began)
+        if some and some[0].merges:
+            emitted = join(open_work, connection, some[0]) or emitted
+        work = open_work(connection, homes(some), some[0].event.received_at if some else now)
         for arrival in some:
             emitted = feel(work, arrival) or emitted
         work.save()
@@ -36,24 +34,27 @@ def fold(open_work: OpenWork, connection: sa.Connection, arrivals: Sequence[Arri
 
 
 def feel(work: Work, arrival: Arrival) -> bool:
-    """The event is reacted to, after what it joins; True where something is to be done outside the accounts."""
-    event, emitted = arrival.event, False
-    if arrival.merge is not None:
-        emitted = Merging(work, arrival.merge, event, event.received_at, arrival.history).join()
+    """The event is reacted to; True where something is to be done outside the accounts."""
+    event = arrival.event
     if event.account is None:  # a merge of people nobody knows yet
-        return emitted
-    names = arrival.key, arrival.content
-    return work.feel(event.account, event, event.received_at, arrival.history, names) or emitted
-
-
-def live_up_to(open_work: OpenWork, connection: sa.Connection, arrival: Arrival) -> bool:
-    """Those who are to become one live through what fell due before, each by itself."""
-    if arrival.merge is None or arrival.history:
         return False
-    work = open_work(connection, arrival.merge.accounts, arrival.event.received_at)
-    done = [work.feel(account, None, arrival.event.received_at) for account in sorted(work.states)]
-    work.save()
-    return any(done)
+    names = arrival.key, arrival.content
+    return work.feel(event.account, event, event.received_at, arrival.history, names)
+
+
+def join(open_work: OpenWork, connection: sa.Connection, arrival: Arrival) -> bool:
+    """Those the event joins live through what fell due before, each by itself, and become one."""
+    event, emitted = arrival.event, False
+    for merge in arrival.merges:
+        if not arrival.history:
+            work = open_work(connection, merge.accounts, event.received_at)
+            for account in sorted(work.states):
+                emitted = work.feel(account, None, event.received_at) or emitted
+            work.save()
+        work = open_work(connection, merge.accounts, event.received_at)
+        emitted = Merging(work, merge, event, event.received_at, arrival.history).join() or emitted
+        work.save()
+    return emitted
 
 
 def homes(arrivals: Iterable[Arrival]) -> set[str]:
@@ -62,8 +63,7 @@ def homes(arrivals: Iterable[Arrival]) -> set[str]:
     for arrival in arrivals:
         if arrival.event.account is not None:
             found.add(arrival.event.account)
-        if arrival.merge is not None:
-            found |= arrival.merge.accounts
+        found.update(*(merge.accounts for merge in arrival.merges))
     return found
 
 
@@ -71,7 +71,7 @@ def _cut(arrivals: Sequence[Arrival]) -> Iterator[Sequence[Arrival]]:
     """The arrivals in parts; a merge begins a new one."""
     start = 0
     for place, arrival in enumerate(arrivals):
-        if arrival.merge is not None and place > start:
+        if arrival.merges and place > start:
             yield arrivals[start:place]
             start = place
     yield arrivals[start:]

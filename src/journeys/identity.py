@@ -17,6 +17,7 @@ from journeys.naming import (
     Outside,
     address_in,
     address_key,
+    called,
     external_of,
     named_outside,
     names_outside,
@@ -60,11 +61,11 @@ class Found(NamedTuple):
 
     event: Event
     links: tuple[Link, ...] = ()
-    merge: Merge | None = None
+    merges: tuple[Merge, ...] = ()
 
 
 class Facts(msgspec.Struct):
-    """What is known of these; `joins` are those of survivors."""
+    """What is known of these; `joins` are those of survivors, `called` says which ids made of others' names are in use."""
 
     aliases: dict[str, dict[str, Alias]] = msgspec.field(default_factory=lambda: {ACCOUNT: {}, CONTACT: {}})
     joins: dict[tuple[str, str], list[Join]] = {}
@@ -72,6 +73,7 @@ class Facts(msgspec.Struct):
     homes: dict[str, set[str]] = {}
     addresses: dict[str, str] = {}
     first_seen: dict[str, Instant] = {}
+    called: dict[tuple[str, str], bool] = {}
 
 
 _SPEAKS = {*MERGES, *UPDATES}
@@ -84,7 +86,7 @@ class Identity:
         self._facts = facts
         self._aliases = facts.aliases
         self._any = bool(facts.aliases[ACCOUNT] or facts.aliases[CONTACT])
-        self._idle = not (self._any or facts.homes or facts.outside or facts.addresses)
+        self._idle = not (self._any or facts.homes or facts.outside or facts.addresses or facts.called)
 
     def is_plain(self, event: Event) -> bool:
         """Whether the event is about whom it says, and says nothing of who is who: what happens most."""
@@ -174,10 +176,27 @@ class Identity:
         links = self._linked(event)
         if isinstance(links, Problem):
             return links
+        self._note(event)
         key = address_in(event)
-        if key is None or event.contact is None:
-            return Found(event, links)
-        return self._addressed(event, key, links)
+        problem = None if key is None else self._taken(event, key)
+        if problem is not None:
+            return problem
+        merges = self._claimed(event, links)
+        if key is not None and event.contact is not None:
+            merges += self._addressed(self.known(event), key)
+        self._facts.outside.update({link.outside: self.settled(link).id for link in links})
+        self._idle = self._idle and not links
+        return Found(self.known(event), links, merges)
+
+    def _claimed(self, event: Event, links: tuple[Link, ...]) -> tuple[Merge, ...]:
+        """Whoever was known by a name of others until it was linked is who it was linked to."""
+        merges = []
+        for link in links:
+            kind, old = link.outside.kind, called(link.outside)
+            if self._facts.called.get((kind, old)) and old != link.id and old not in self._aliases[kind]:
+                join = Join(event.time, old, link.id)
+                merges.append(self._merge(kind, old, link.id, join, "external", event))
+        return tuple(merges)
 
     def _linked(self, event: Event) -> tuple[Link, ...] | Problem:
         """What others call the account or contact from now on; one name stands for one of ours."""
@@ -192,26 +211,28 @@ class Identity:
                 return unresolved.external_taken(outside, known)
             if known is None and mine is not None:
                 new.append(Link(outside, mine))
-        self._facts.outside.update({link.outside: link.id for link in new})
-        self._idle = self._idle and not new
         return tuple(new)
 
-    def _addressed(self, event: Event, key: str, links: tuple[Link, ...]) -> Found | Problem:
-        """A contact gets an address: one that somebody is known by makes the two one, unless it had another."""
+    def _taken(self, event: Event, key: str) -> Problem | None:
+        """A contact that has another address does not get one that somebody is known by."""
+        had = self._facts.addresses.get(event.contact or "")
+        others = [other for other in self._holders(key) if other != event.contact]
+        if event.contact is None or had in (None, key) or not others:
+            return None
+        return unresolved.address_taken(event.contact, others[0])
+
+    def _addressed(self, event: Event, key: str) -> tuple[Merge, ...]:
+        """A contact gets an address: one that somebody is known by makes the two one, whoever is older."""
         who = event.contact
         assert who is not None
         others = [other for other in self._holders(key) if other != who]
         had = self._facts.addresses.get(who)
+        self._facts.addresses[who] = key
         if had == key or not others:
-            self._facts.addresses[who] = key
-            return Found(event, links)
-        if had is not None:
-            return unresolved.address_taken(who, others[0])
-        self._note(event)  # it may be seen for the first time
+            return ()
         into = min([who, *others], key=self._age)
         old = who if into != who else others[0]
-        merge = self._merge(CONTACT, old, into, Join(event.time, old, into), "email", event)
-        return Found(self.known(event), links, merge)
+        return (self._merge(CONTACT, old, into, Join(event.time, old, into), "email", event),)
 
     def _merged(self, event: Event) -> Found | Problem:
         kind, told = MERGES[event.type], event.data.get("from")
@@ -231,7 +252,7 @@ class Identity:
             return unresolved.two_people(event, told)
         join = Join(event.time, told, said_into)
         merge = self._merge(kind, told, into, join, event.type, event)
-        return self._housed(self.known(event), merge)
+        return self._housed(self.known(event), (merge,))
 
     def _browser_only(self, event: Event) -> bool:
         return event.type == "alias" or event.source == BROWSER
@@ -240,14 +261,14 @@ class Identity:
         addresses = self._facts.addresses.get(one), self._facts.addresses.get(other)
         return None not in addresses and addresses[0] != addresses[1]
 
-    def _housed(self, event: Event, merge: Merge | None = None) -> Found:
+    def _housed(self, event: Event, merges: tuple[Merge, ...] = ()) -> Found:
         """A merge of people belongs to the account it names, else to the first that knows them."""
         if event.account is None:
             homes = self._facts.homes.get(event.contact or "", set())
             if not homes:
-                return Found(event, (), merge)  # nobody we know yet; their events will find each other
+                return Found(event, (), merges)  # nobody we know yet; their events will find each other
             event = msgspec.structs.replace(event, account=min(homes))
-        return Found(event, (), merge)
+        return Found(event, (), merges)
 
     def _merge(self, kind: str, old: str, into: str, join: Join, because: str, event: Event) -> Merge:
         """From here on the old id, and all that had become it, are the survivor."""
@@ -284,8 +305,11 @@ class Identity:
 
     def _note(self, event: Event) -> None:
         """Where people are known, as far as anybody asks."""
-        who = event.contact
-        if who is None or event.account is None or who not in self._facts.homes:
+        who, facts = event.contact, self._facts
+        for name in ((ACCOUNT, event.account or ""), (CONTACT, who or "")):
+            if name in facts.called:
+                facts.called[name] = True
+        if who is None or event.account is None or who not in facts.homes:
             return
-        self._facts.homes[who].add(event.account)
-        self._facts.first_seen[who] = min(event.time, self._facts.first_seen.get(who, event.time))
+        facts.homes[who].add(event.account)
+        facts.first_seen[who] = min(event.time, facts.first_seen.get(who, event.time))

@@ -28,7 +28,7 @@ class Outside(NamedTuple):
 
 class Asked(msgspec.Struct):
     """What has to be known to resolve a set of events. `people` are those whose accounts and addresses matter;
-    `joining` the ids that may become one.
+    `joining` the ids that may become one; `links` what is to be known by the names of others from here on.
     """
 
     ids: set[str] = set()
@@ -36,6 +36,7 @@ class Asked(msgspec.Struct):
     people: set[str] = set()
     addresses: set[str] = set()
     joining: set[str] = set()
+    links: set[Outside] = set()
 
 
 def asked_by(events: Iterable[Event]) -> Asked:
@@ -74,12 +75,29 @@ def _ask_merge(asked: Asked, event: Event) -> None:
 
 def _ask_update(asked: Asked, event: Event) -> None:
     links = external_of(event)
-    if not isinstance(links, Problem):
-        asked.outside.update(links)
+    if not isinstance(links, Problem) and links:
+        _ask_links(asked, event, links)
     key = address_in(event)
     if key is not None and event.contact is not None:
         asked.people.add(event.contact)
         asked.addresses.add(key)
+
+
+def _ask_links(asked: Asked, event: Event, links: list[Outside]) -> None:
+    """Who is linked may have been known by the name others gave them (`called`)."""
+    asked.outside.update(links)
+    asked.links.update(links)
+    mine = event.account if UPDATES[event.type] == ACCOUNT else event.contact
+    names = [called(link) for link in links] + ([] if mine is None else [mine])
+    asked.ids.update(names)
+    asked.joining.update(names)
+    if UPDATES[event.type] == CONTACT:
+        asked.people.update(names)
+
+
+def called(outside: Outside) -> str:
+    """What somebody is called here who was heard of by another's name alone: `hubspot:123`."""
+    return f"{outside.source}:{outside.external}"
 
 
 def external_of(event: Event) -> list[Outside] | Problem:
@@ -105,7 +123,7 @@ def names_outside(event: Event) -> bool:
 
 
 def own(name: str | None, event: Event) -> str | None:
-    """The id, if it is one of ours: `hubspot:123` from HubSpot is only what it is called until it is linked."""
+    """The id, if it is one of ours: `hubspot:123` from HubSpot is what it is `called` until it is linked."""
     return None if name is None or name.startswith(f"{event.source}:") else name
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from channels.message import identity as stable_id
 from journeys.identity import Alias, Facts, Link, Merge
-from journeys.naming import ACCOUNT, CONTACT, Asked, Outside
+from journeys.naming import ACCOUNT, CONTACT, Asked, Outside, called
 from journeys.store import bulk, consent, outcomes
 from journeys.store.accounts import LostUpdate
 from journeys.store.database import on_commit
@@ -70,12 +70,17 @@ def load(connection: sa.Connection, asked: Asked) -> Facts:
     facts = Facts()
     if connection.execute(sa.select(sa.exists(sa.select(aliases.c.id)))).scalar():
         _load_aliases(connection, facts, asked.ids, aliases.c.id)
+    names = {f"address:{key}" for key in asked.addresses}
+    names |= {f"outside:{called(outside)}" for outside in asked.outside}
+    consent.lock_people(connection, names, shared=False)
     if asked.outside:
         _load_outside(connection, facts, asked.outside)
     people = _survivors(facts, asked.people) | _named_outside(facts)
     if people or asked.addresses:
-        consent.lock_people(connection, (f"address:{key}" for key in asked.addresses), shared=False)
         _load_people(connection, facts, people, asked.addresses)
+    new = [link for link in asked.links if link not in facts.outside]
+    if new:
+        _load_called(connection, facts, new)
     joining = _survivors(facts, asked.joining) | (facts.homes.keys() if asked.addresses else set())
     if joining:
         _load_aliases(connection, facts, joining, aliases.c.survivor)
@@ -111,6 +116,16 @@ def _load_outside(connection: sa.Connection, facts: Facts, asked: Iterable[Outsi
             outside = Outside(row.kind, row.source, row.external)
             if outside in wanted:
                 facts.outside[outside] = row.id
+
+
+def _load_called(connection: sa.Connection, facts: Facts, links: list[Outside]) -> None:
+    """Whether anybody is known by the name that others gave them."""
+    for kind, column in ((ACCOUNT, accounts.c.id), (CONTACT, contacts.c.id)):
+        names = sorted({called(link) for link in links if link.kind == kind})
+        facts.called.update(((kind, name), False) for name in names)
+        for some in bulk.slices(names):
+            found = sa.select(column).where(bulk.among(connection, column, some))
+            facts.called.update(((kind, name), True) for name in connection.execute(found).scalars())
 
 
 def _load_people(connection: sa.Connection, facts: Facts, people: set[str], keys: set[str]) -> None:
