@@ -15,7 +15,7 @@ from signals.event import Event
 from signals.instant import LATEST, Duration, Instant
 from signals.ledger import Entry, entries
 from signals.profile import Profile
-from signals.score import BANDS, TREND, Band, Health, Points, Standing, half_up, mean
+from signals.score import BANDS, TREND, Band, Health, Points, Standing, half_up
 from signals.watches import Sight, Watch
 
 STEPS_AHEAD = 16
@@ -48,9 +48,9 @@ class Gauge:
 class Sheet(NamedTuple):
     """All a score is made of, at one instant: values and points by measure, the flags that hold; None: unknown."""
 
-    values: tuple[float | None, ...]
-    points: tuple[Points, ...]
-    flags: tuple[bool | None, ...]
+    values: list[float | None]
+    points: list[Points]
+    flags: list[bool | None]
 
 
 class Scorecard:
@@ -59,23 +59,31 @@ class Scorecard:
     def __init__(self, rules: HealthRules) -> None:
         self.rules = rules
         self.gauges = [Gauge(measure) for measure in rules.measures]
+        self._weights = [gauge.weight for gauge in self.gauges]
         self.flags: list[tuple[Flag, Node]] = [(flag, compile_condition(flag.when)) for flag in rules.flags]
 
     def read(self, moment: Moment) -> tuple[Sheet, list[Instant | None]]:
         """The sheet now, and for each measure, then each flag, until when that part of it stands."""
-        readings = [gauge.number.read(moment) for gauge in self.gauges]
-        answers = [node.test(moment) for _, node in self.flags]
-        values = tuple(value for value, _ in readings)
-        sheet = Sheet(values, self._points(values), tuple(holds for holds, _ in answers))
-        return sheet, [*(until for _, until in readings), *(until for _, until in answers)]
+        values, points, flags, stands = [], [], [], []
+        for gauge in self.gauges:
+            value, until = gauge.number.read(moment)
+            values.append(value)
+            points.append(gauge.points(value))
+            stands.append(until)
+        for _, node in self.flags:
+            holds, until = node.test(moment)
+            flags.append(holds)
+            stands.append(until)
+        return Sheet(values, points, flags), stands
 
-    def _points(self, values: Sequence[float | None]) -> tuple[Points, ...]:
-        return tuple(gauge.points(value) for gauge, value in zip(self.gauges, values, strict=True))
-
-    def score(self, points: Sequence[Points]) -> int | None:
+    def score(self, points: Iterable[Points]) -> int | None:
         """The weighted mean of the points that count, rounded half up at the end; None where none count."""
-        found = mean([(gauge.weight, each) for gauge, each in zip(self.gauges, points, strict=True)])
-        return None if found is None else half_up(found)
+        total, summed = 0.0, 0.0
+        for weight, each in zip(self._weights, points, strict=True):
+            if each is not None:
+                total += weight
+                summed += weight * each
+        return half_up(summed / total) if total else None
 
     def band(self, score: int | None, flags: Sequence[bool | None]) -> Band | None:
         """The band of a score, no better than the cap of any flag that holds."""
@@ -93,6 +101,8 @@ class Scorecard:
         looked at anyway, nobody needs to know yet.
         """
         horizon = profile.look_at if profile.look_at is not None and profile.look_at > now else LATEST
+        if not any(stands):
+            return None
         ahead = _Ahead(self, sheet, stands)
         for _ in range(STEPS_AHEAD):
             at = ahead.next()
@@ -107,29 +117,32 @@ class _Ahead:
     def __init__(self, card: Scorecard, sheet: Sheet, stands: Sequence[Instant | None]) -> None:
         self._card, self._flags = card, sheet.flags
         self._score = card.score(sheet.points)
-        self._points, self._stands = list(sheet.points), list(stands)
+        self._points = list(sheet.points)
+        self._stands = {place: until for place, until in enumerate(stands) if until is not None}
 
     def next(self) -> Instant | None:
         """When the next part changes."""
-        return min((until for until in self._stands if until is not None), default=None)
+        return min(self._stands.values(), default=None)
 
     def turns(self, moment: Moment) -> bool:
         """Move all parts that change at this instant; whether score or flags are others then."""
-        turned = False
-        for place, until in enumerate(self._stands):
-            if until is None or until > moment.now:
-                continue
+        turned = moved = False
+        for place in [place for place, until in self._stands.items() if until <= moment.now]:
             if place < len(self._points):
                 gauge = self._card.gauges[place]
                 value, stands = gauge.number.read(moment)
-                self._points[place] = gauge.points(value)
+                points = gauge.points(value)
+                moved = moved or points != self._points[place]
+                self._points[place] = points
             else:
                 flag = place - len(self._points)
                 holds, stands = self._card.flags[flag][1].test(moment)
                 turned = turned or holds is not self._flags[flag]
-            # an `until` that is not ahead would never let time pass
-            self._stands[place] = None if stands is None else max(stands, moment.now + 1)
-        return turned or self._card.score(self._points) != self._score
+            if stands is None:
+                del self._stands[place]
+            else:  # an `until` that is not ahead would never let time pass
+                self._stands[place] = max(stands, moment.now + 1)
+        return turned or (moved and self._card.score(self._points) != self._score)
 
 
 class HealthWatch(Watch):

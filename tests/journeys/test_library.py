@@ -102,12 +102,12 @@ def test_the_library_is_read_and_lints_clean() -> None:
     assert build(shipped(), "UTC").plays.keys() == {draft.key for draft in drafts("plays")}
 
 
-def test_the_library_has_the_shipped_signals_that_need_no_health() -> None:
+def test_the_library_has_the_twenty_two_shipped_signals() -> None:
     assert {draft.key for draft in drafts("signals")} == {
         "onboarding_stalled", "stalled_adoption", "usage_drop", "seat_underuse", "shallow_adoption", "ticket_spike",
         "repeat_issue", "sentiment_drop", "detractor", "champion_left", "role_vacant", "champion_quiet", "exec_disengaged",
         "contract_approaching", "payment_failed", "payment_overdue", "cancel_intent", "frequency_mismatch",
-        "high_ltv_bad_experience", "value_milestone", "expansion_ready",
+        "high_ltv_bad_experience", "value_milestone", "expansion_ready", "health_drop",
     }  # fmt: skip
 
 
@@ -120,6 +120,11 @@ def test_the_shipped_stages_are_the_five_of_the_design_in_their_order() -> None:
         "value",
         "adoption",
     ]
+
+
+def test_the_shipped_health_names_every_measure_and_flag_for_people() -> None:
+    (health,) = drafts("health")
+    assert all(part.name for part in (*health.model.measures, *health.model.flags))
 
 
 @pytest.mark.parametrize("draft", drafts("signals"), ids=lambda draft: draft.key)

@@ -7,10 +7,11 @@ from pydantic import BaseModel
 
 from signals.attributes import DERIVED, account_value
 from signals.conditions import compile_condition, parse_condition
-from signals.conditions.history import AbsentNode, ChangeNode
+from signals.conditions.change import ChangeNode
+from signals.conditions.history import AbsentNode
 from signals.conditions.node import Moment, Node, soonest
 from signals.conditions.states import AttributeNode, ConditionRefused
-from signals.conditions.windows import MeasureNode, WindowNode
+from signals.conditions.windows import DistinctNode, MeasureNode, WindowNode
 from signals.instant import Duration, Instant
 from signals.measures import Last, Measure
 from signals.operators import MISSING, Comparison, is_number, ratio
@@ -121,10 +122,25 @@ def _of_absence(node: AbsentNode, moment: Moment) -> tuple[Any, Instant | None]:
     return node.days(moment)
 
 
+def _of_distinct(node: DistinctNode, moment: Moment) -> tuple[Any, Instant | None]:
+    """A value leaves with its last bucket: the first to leave is the next change."""
+    if node.far is None or node.near is not None:
+        return _of_window(node, moment)
+    first = (moment.now - node.far) // node.step
+    lasts = [node.buckets(state)[-1] for state in node.state(moment).values()]
+    lasts = [last for last in lasts if last >= first]
+    leaves = (min(lasts) + 1) * node.step + node.far if lasts else None
+    if node.divisor is None:
+        return len(lasts), leaves
+    by, until = account_value(moment.profile, node.divisor, moment.now)
+    return ratio(len(lasts), by), soonest(leaves, until)
+
+
 _READERS: dict[type[Node], _Reader] = {
     AttributeNode: _of_attribute,
     ChangeNode: _of_change,
     AbsentNode: _of_absence,
+    DistinctNode: _of_distinct,
 }
 
 
