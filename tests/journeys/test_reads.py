@@ -115,7 +115,7 @@ def test_a_page_asks_the_same_number_of_questions_whatever_its_size(database: Da
         return len(asked)
 
     for read, most in (
-        (lambda limit: lambda connection: people.accounts(connection, NOW, limit=limit), 1),
+        (lambda limit: lambda connection: people.accounts(connection, NOW, limit=limit), 2),
         (lambda limit: lambda connection: reach.list_messages(connection, limit=limit), 1),
         (lambda limit: lambda connection: why.decisions(connection, limit=limit), 2),
         (lambda limit: lambda connection: timeline.timeline(connection, ACME, limit=limit), 9),

@@ -144,7 +144,7 @@ def _accounts(routes: APIRouter, database: Database, clock: Callable[[], Instant
         """Why something did or did not happen there: the decisions, in order, in words."""
         with database.read() as connection:
             _known(connection, account)
-            return why.explain(connection, account, **dict(asked))
+            return why.explain(connection, account, now=clock(), **dict(asked))
 
 
 def _known(connection: Any, account: str) -> None:

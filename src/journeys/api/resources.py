@@ -64,6 +64,15 @@ class Health(BaseModel):
     version: int | str = Field(description="The version of the definition that scored it.")
 
 
+class StaleFeed(BaseModel):
+    """A feed that is silent for longer than it promised: absences and drops on its types are unknown."""
+
+    feed: str
+    types: list[str]
+    every: str
+    silent_since: str
+
+
 class AccountResource(BaseModel):
     """Everything known of one account now."""
 
@@ -78,6 +87,7 @@ class AccountResource(BaseModel):
     health: Health | None = Field(description="Null where no health definition scores it.")
     open_signals: list[OpenSignal]
     last_event_at: str | None
+    stale_feeds: list[StaleFeed]
 
 
 class TimelineRow(BaseModel):
@@ -238,6 +248,7 @@ class Explanation(BaseModel):
     contact: str | None
     at: str | None
     summary: str
+    stale_feeds: list[StaleFeed]
     decisions: list[DecisionResource]
 
 

@@ -17,6 +17,7 @@ from journeys.store.log import LogFeed
 from journeys.store.reads.overview import dead as dead_letters
 from journeys.store.reads.people import names
 from journeys.store.reads.why import explain as explained
+from journeys.store.reads.why import silence
 from journeys.store.tables import dead_letters as letters
 from journeys.wall import wall_clock
 from journeys.worker import Letters, Worker
@@ -160,13 +161,15 @@ def _explain_here(account: str, play: str | None, contact: str | None, until: In
     with parts() as made, made.database.read() as connection:
         if not names(connection, [account]):
             fail(f"there is no account {account!r}")
-        return explained(connection, account, play=play, contact=contact, at=until)
+        return explained(connection, account, play=play, contact=contact, at=until, now=made.now())
 
 
 def _show_explained(told: dict[str, Any]) -> None:
     tell(*(f"{line['at']}  {line['sentence']}" for line in told["decisions"]))
     if not told["decisions"]:
         tell(told["summary"])
+    elif told["stale_feeds"]:
+        tell(*map(silence, told["stale_feeds"]))
 
 
 @dead.command("list")

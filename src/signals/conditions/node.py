@@ -1,6 +1,6 @@
 """What a compiled condition is: a node that answers `(holds, until)` for a profile at an instant, and why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from signals.event import Event
@@ -169,7 +169,7 @@ def say(evidence: Evidence) -> str:
     return f"{negation}{word} {about}{': ' + rest if rest else ''} (saw {evidence['saw']}){doubts(evidence)}"
 
 
-def doubts(evidence: Evidence) -> str:
+def doubts(evidence: Mapping[str, Any]) -> str:
     """What a person is to know where a silent feed decided the answer; nothing where none did."""
     if evidence.get("because") != "stale_feed":
         return ""

@@ -1,12 +1,13 @@
 """Accounts and the people at them, as the API and the console show them (interfaces.md §3)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from journeys.state import AccountState, unpack
 from journeys.store.accounts import load
+from journeys.store.feeds import stale
 from journeys.store.reads.page import DEFAULT_LIMIT, Listing, Page, fetch
 from journeys.store.reads.scores import health_json
 from journeys.store.tables import accounts as table
@@ -48,8 +49,10 @@ def accounts(
     if q is not None and q.strip():
         query = query.where(_called(q.strip()))
 
+    silent = stale(connection, now)
+
     def shape(rows: Sequence[sa.Row[Any]]) -> list[dict[str, Any]]:
-        return [account_json(unpack(row.state), now) for row in rows]
+        return [account_json(unpack(row.state), now, silent) for row in rows]
 
     return fetch(connection, query, _BY_ID, shape, limit, cursor)
 
@@ -57,11 +60,11 @@ def accounts(
 def account(connection: sa.Connection, account_id: str, now: Instant) -> dict[str, Any] | None:
     """One account whole, None where it is not known."""
     state = load(connection, account_id)
-    return None if state is None else account_json(state, now)
+    return None if state is None else account_json(state, now, stale(connection, now))
 
 
-def account_json(state: AccountState, now: Instant) -> dict[str, Any]:
-    """The resource `account`. `health` is null where no health definition scores it."""
+def account_json(state: AccountState, now: Instant, silent: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The resource `account`. `health` is null where no health definition scores it; `silent` are the stale feeds."""
     profile = state.profile
     attributes = plain_account(profile, now)
     name = attributes.get("name")
@@ -77,6 +80,7 @@ def account_json(state: AccountState, now: Instant) -> dict[str, Any]:
         "health": health_json(profile.health, now),
         "open_signals": signals_json(profile),
         "last_event_at": iso_or_none(profile.last_event_at or None),
+        "stale_feeds": list(silent),
     }
 
 

@@ -1,10 +1,11 @@
 """Decisions, and what they explain: why something did or did not happen (interfaces.md §2 `explain`)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from journeys.store.feeds import stale
 from journeys.store.reads.page import DEFAULT_LIMIT, MAX_LIMIT, Listing, Page, fetch
 from journeys.store.reads.people import contact_names
 from journeys.store.reads.sentences import sentence
@@ -74,12 +75,14 @@ def explain(
     play: str | None = None,
     contact: str | None = None,
     at: Instant | None = None,
+    now: Instant | None = None,
     limit: int = MAX_LIMIT,
 ) -> dict[str, Any]:
     """The decisions that answer why or why not, in the order in which they were made, each with its `sentence`.
 
     Up to `at` (None: all), at most `limit`, the last ones. Asking for a contact keeps the decisions about the
-    account as a whole: a play that never started is why its people heard nothing. `summary` is the last word.
+    account as a whole: a play that never started is why its people heard nothing. `summary` is the last word; feeds
+    that are silent `at` that instant (else `now`) are named, since what rests on them is unknown.
     """
     query = sa.select(table).where(table.c.account == account)
     if play is not None:
@@ -91,14 +94,24 @@ def explain(
     rows = connection.execute(query.order_by(table.c.at.desc(), table.c.id.desc()).limit(limit)).all()
     in_order = sorted(rows, key=lambda row: (row.at, _ORDER.get(row.subject, 9), row.id))
     made = told(connection, (decision_json(row) for row in in_order))
+    as_of = now if at is None else at
+    silent = [] if as_of is None else stale(connection, as_of)
+    last = f"{made[-1]['at']}: {made[-1]['sentence']}" if made else _nothing(account, play)
     return {
         "account": account,
         "play": play,
         "contact": contact,
         "at": None if at is None else iso(at),
-        "summary": f"{made[-1]['at']}: {made[-1]['sentence']}" if made else _nothing(account, play),
+        "summary": "; ".join([last, *map(silence, silent)]),
+        "stale_feeds": silent,
         "decisions": made,
     }
+
+
+def silence(feed: Mapping[str, Any]) -> str:
+    """A stale feed in words."""
+    about = f"{feed['feed']} has been silent since {feed['silent_since']}"
+    return f"{about}: what rests on {', '.join(feed['types'])} is unknown"
 
 
 def decision_json(row: Any) -> dict[str, Any]:
