@@ -3,6 +3,7 @@
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec import structs
 
 from builders import ACCOUNT, START
 from signals.event import Event
@@ -85,6 +86,15 @@ def histories(draw: st.DrawFn, largest: int = 14, *, of_people: bool = False) ->
         Event(f"e{place:02}", "test", kind, time, ACCOUNT, contact, data, time)
         for place, (time, (kind, contact, data)) in ordered
     ]
+
+
+@st.composite
+def late_histories(draw: st.DrawFn) -> list[Event]:
+    """Events in the order in which they arrive, many of them long after they happened."""
+    delays = st.sampled_from([0, 0, MINUTE, 3 * HOUR, 5 * DAY, 40 * DAY])
+    happened = draw(histories())
+    found = [structs.replace(event, received_at=event.time + draw(delays)) for event in happened]
+    return sorted(found, key=lambda event: event.received_at)
 
 
 _types = st.sampled_from(["used", "paid", "failed", ["used", "paid"], "pa*"])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import ACCOUNT, START, folded, watching
-from histories import atoms, by_role, conditions, histories, instants
+from histories import atoms, by_role, conditions, histories, instants, late_histories
 from reference import Recount
 from signals.conditions import Moment, compile_condition
 from signals.event import Event
@@ -24,14 +24,14 @@ def recounted(condition: dict[str, Any], history: list[Event], now: Instant) -> 
 
 
 def profiles(history: list[Event], condition: dict[str, Any]) -> Iterator[tuple[Profile, Instant, Instant]]:
-    """The profile after each batch of events of one instant: from when, and until when it is the newest."""
+    """The profile after each batch of events received at one instant: from when, and until when it is the newest."""
     watched = watching(compile_condition(condition))
     profile, start = Profile(id=ACCOUNT, created_at=START), START
     for event in history:
-        if start < event.time:
-            yield profile, start, event.time
-        profile, _ = after(profile, event, watched.measures_of(event.type), event.time)
-        start = event.time
+        if start < event.received_at:
+            yield profile, start, event.received_at
+        profile, _ = after(profile, event, watched.measures_of(event.type), event.received_at)
+        start = event.received_at
     yield profile, start, start + 200 * DAY
 
 
@@ -78,6 +78,22 @@ def test_the_truth_never_changes_before_until_without_an_event(
             if until is None or until >= end:
                 break
             now = until
+
+
+@FEWER
+@given(conditions, late_histories(), st.lists(instants, max_size=3))
+def test_late_events_count_where_they_belong_in_time(
+    condition: dict[str, Any], history: list[Event], others: list[Instant]
+) -> None:
+    node = compile_condition(condition)
+    for profile, start, end in profiles(history, condition):
+        arrived = [event for event in history if event.received_at <= start]
+        holds, until = node.test(Moment(profile, start))
+        certain = end if until is None else min(until, end)
+        for now in [start, end - 1, *(each for each in others if start <= each < end)]:
+            expected = recounted(condition, arrived, now)
+            assert node.test(Moment(profile, now))[0] == expected, now
+            assert now >= certain or expected == holds, (now, until)
 
 
 @FEWER

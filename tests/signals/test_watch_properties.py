@@ -7,9 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builders import ACCOUNT, START, milestone, playbook, segment, signal, stages
-from histories import conditions, histories
+from histories import conditions, histories, instants, late_histories
 from journeys.react import live_through
 from journeys.state import new_state, pack
+from reference import Recount
 from signals.definitions import HealthRules
 from signals.event import Event
 from signals.fold import after
@@ -93,7 +94,9 @@ class Walk:
 
     def _look(self, now: Instant, touched: set[str] | None) -> None:
         self.profile = self.profile.copy()
-        sight = watch(self.profile, self.watched, now, None if self.everything else touched)
+        if self.everything:
+            self.profile.waits, touched = None, None
+        sight = watch(self.profile, self.watched, now, touched)
         self.edges += sight.edges
         self.ledger += sight.ledger
 
@@ -105,13 +108,15 @@ class Walk:
             assert looks < LOOKS
 
     def take(self, event: Event) -> None:
-        self.until(event.time)
-        self.profile, touched = after(self.profile, event, self.watched.measures_of(event.type), event.time)
-        self._look(event.time, touched)
+        now = event.received_at
+        self.until(now)
+        self.profile, touched = after(self.profile, event, self.watched.measures_of(event.type), now)
+        self._look(now, touched)
 
     def made(self) -> dict[str, Any]:
-        """All that definitions made of the profile."""
-        whole: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(self.profile, look_at=None))
+        """All that definitions made of the profile, but for when it is looked at next."""
+        still = msgspec.structs.replace(self.profile, look_at=None, waits=None)
+        whole: dict[str, Any] = msgspec.to_builtins(still)
         return whole
 
 
@@ -131,6 +136,70 @@ def test_looking_where_something_was_touched_comes_to_the_same_as_looking_everyw
     assert touched_only.made() == all_of_it.made()
     assert touched_only.edges == all_of_it.edges
     assert touched_only.ledger == all_of_it.ledger
+
+
+@st.composite
+def resting(draw: st.DrawFn) -> dict[str, dict[str, Any]]:
+    """Conditions of signals, segments and stages by key, resting on the signals and segments before them."""
+    made: dict[str, dict[str, Any]] = {"signals": {}, "segments": {}, "stages": {}}
+    used: list[dict[str, Any]] = []
+    for kind, key in [("signals", "s0"), ("segments", "g0"), ("signals", "s1"), ("segments", "g1")]:
+        made[kind][key] = draw(_resting_on(used))
+        used += [{"signal": key}] if kind == "signals" else [{"segment": key}, {"tag": key}]
+    made["stages"] = {key: draw(_resting_on(used)) for key in ("first", "second")}
+    made["signals"]["staged"] = {"any": [{"stage": "first"}, {"not": {"stage": "second"}}]}
+    return made
+
+
+@st.composite
+def _resting_on(draw: st.DrawFn, used: list[dict[str, Any]]) -> dict[str, Any]:
+    own = draw(conditions)
+    if not used or draw(st.booleans()):
+        return own
+    other = draw(st.sampled_from(used))
+    return {draw(st.sampled_from(["all", "any"])): [own, draw(st.sampled_from([other, {"not": other}]))]}
+
+
+@ROUNDS
+@given(resting(), late_histories(), st.lists(instants, max_size=4))
+def test_signals_segments_tags_and_stages_are_at_every_instant_what_a_recount_says(
+    made: dict[str, dict[str, Any]], history: list[Event], probes: list[Instant]
+) -> None:
+    walk = Walk(
+        playbook(
+            signals=[signal(key, when=when, cooldown="0s") for key, when in made["signals"].items()],
+            segments=[segment(key, enter=when, tag=True) for key, when in made["segments"].items()],
+            stages=stages(*made["stages"].items()),
+        ).watched,
+        everything=False,
+    )
+    for place, event in enumerate(history):
+        walk.take(event)
+        arrived = history[: place + 1]
+        later = history[place + 1].received_at if place + 1 < len(history) else END
+        for now in sorted(
+            {event.received_at, *(each for each in probes if event.received_at < each < later)}
+        ):
+            if now < later:
+                walk.until(now)
+                assert states_of(walk.profile) == recounted(made, arrived, now)
+
+
+def states_of(profile: Profile) -> list[Any]:
+    """What the definitions made of the profile: open signals, segments, tags, stage."""
+    opened = [key for key, state in profile.signals.items() if state.open]
+    return [sorted(opened), sorted(profile.segments), profile.tags, profile.stage]
+
+
+def recounted(made: dict[str, dict[str, Any]], history: list[Event], now: Instant) -> list[Any]:
+    """The same by the reference."""
+    recount = Recount(history, START, now, **made)
+    opened, entered = (
+        sorted(key for key, when in made[kind].items() if recount.holds(when))
+        for kind in ("signals", "segments")
+    )
+    stage = next((key for key, when in made["stages"].items() if recount.holds(when)), None)
+    return [opened, entered, entered, stage]
 
 
 @ROUNDS
