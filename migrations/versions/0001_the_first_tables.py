@@ -451,6 +451,7 @@ def upgrade() -> None:
         sa.Column("visitor", sa.Text(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("history", sa.Boolean(), nullable=False),
+        sa.Column("letter", sa.Text(), nullable=True),
         sa.Column("kept_at", InstantType(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_unassigned")),
     )

@@ -1,6 +1,6 @@
 """One batch of records inside its transaction: events of the records, accounts moved, the position with the effects."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
@@ -9,18 +9,16 @@ import msgspec
 import sqlalchemy as sa
 
 from journeys.arrivals import Arrival
-from journeys.folding import OpenWork, feel, fold, homes
-from journeys.identity import Identity, Link
-from journeys.merging import learn, recognise
-from journeys.recognition import Visits
-from journeys.store import accounts, bulk, dead, identities, outcomes
+from journeys.folding import OpenWork, feel, fold, homes, join
+from journeys.resolution import Resolution
+from journeys.store import accounts, bulk, dead
 from journeys.store.log import HISTORY
 from journeys.store.tables import log, positions
 from journeys.work import Work
 from signals.event import Event, Named, named, unpack
 from signals.feeds.port import Record
 from signals.instant import Instant
-from signals.problem import Problem, id_conflict
+from signals.problem import Problem
 from signals.sources.records import read_record
 from signals.sources.segment import AS_SHIPPED, Translator
 
@@ -64,10 +62,6 @@ class Batch:
         skipped = self._partition.startswith("log/") and records[0].offset > self._position  # ours is dense
         self._stale = skipped or len(self._records) < len(records)
         self._dead: list[tuple[Record, Problem]] = []
-        self._duplicates = 0
-        self._visits: Visits | None = None
-        self._links: list[tuple[Link, int]] = []
-        self._identity: Identity | None = None
 
     def take(self) -> Taken:
         """Everything in the order of arrival. Raises StaleOwner where the batch does not begin at the position, and
@@ -75,12 +69,12 @@ class Batch:
         """
         if self._stale:
             raise StaleOwner(f"{self._partition} is at {self._position}: another worker has it")
-        arrivals = self._arrivals()
-        emitted = fold(self._open_work, self._connection, arrivals, self._now)
-        self._finish(len(self._records))
+        who = self._resolution()
+        emitted = fold(self._open_work, self._connection, who.found, self._now)
+        self._finish(len(self._records), who)
         return Taken(
-            len(arrivals),
-            self._duplicates,
+            len(who.found),
+            who.duplicates,
             len(self._dead),
             len(self._records),
             emitted,
@@ -90,7 +84,8 @@ class Batch:
 
     def take_in_order(self, due_until: Instant) -> Taken:
         """Events and due instants of all accounts merged by instant, stopping after the first that emits."""
-        arrivals = self._arrivals()
+        who = self._resolution()
+        arrivals = who.found
         horizon = min(due_until, self._records[-1].received_at) if self._records else due_until
         due = accounts.due(self._connection, horizon, 1_000_000)
         began = arrivals[0].event.received_at if arrivals else self._now
@@ -100,10 +95,11 @@ class Batch:
         for instant, account, arrival in agenda:
             if arrival is None:
                 emitted = work.look(account, instant)
-            elif arrival.merge is None:
+            elif not arrival.merges:
                 emitted = feel(work, arrival)
             else:  # what was done before is saved; what comes after finds other accounts, in another step
                 work.save()
+                join(self._open_work, self._connection, arrival)
                 emitted, work = True, self._open_work(self._connection, homes([arrival]), instant)
                 feel(work, arrival)
                 reached, used = instant, agenda.used(self._records)
@@ -114,11 +110,11 @@ class Batch:
                 used = agenda.used(self._records)
                 break
         work.save()
-        self._finish(used)
-        return Taken(agenda.folded, self._duplicates, len(self._dead), used, emitted, reached)
+        self._finish(used, who)
+        return Taken(agenda.folded, who.duplicates, len(self._dead), used, emitted, reached)
 
-    def _arrivals(self) -> list[Arrival]:
-        """The events of the records; what cannot be one is a dead letter."""
+    def _resolution(self) -> Resolution:
+        """The events of the records, and whose they are; what cannot be one is a dead letter."""
         found: list[Arrival] = []
         for record in self._records:
             history = HISTORY in record.headers
@@ -127,86 +123,19 @@ class Batch:
                     self._dead.append((record, item))
                 else:
                     found.append(Arrival(item.event, record, history, item.key, item.content))
-        return self._identified(found)
+        who = Resolution(self._connection, found, self._now, alone=self._alone)
+        self._dead += who.dead
+        return who
 
-    def _identified(self, arrivals: list[Arrival]) -> list[Arrival]:
-        """Those seen for the first time, with our ids for everybody; a visitor waits for theirs (semantics §2)."""
-        visits = self._visits = Visits(self._connection, arrivals, self._now)
-        arrivals = visits.recognise(arrivals)
-        identity = self._identity = recognise(self._connection, (arrival.event for arrival in arrivals))
-        known = outcomes.known_hashes(self._connection, [arrival.key for arrival in arrivals])
-        found: list[Arrival] = []
-        for arrival in arrivals:
-            if self._is_new(arrival, known):
-                resolved = self._resolved(arrival, identity, visits)
-                if resolved is not None:
-                    known[arrival.key] = arrival.content
-                    found.append(resolved)
-        self._settle(visits)
-        return self._attached(found, visits, identity, known)
-
-    def _is_new(self, arrival: Arrival, known: Mapping[bytes, bytes]) -> bool:
-        """The first wins, the same again is nothing, other content a dead letter (I3)."""
-        content = known.get(arrival.key)
-        if content is None:
-            return True
-        if content == arrival.content:
-            self._duplicates += 1
-        else:
-            self._dead.append((arrival.record, id_conflict(arrival.event.id, arrival.event.source)))
-        return False
-
-    def _resolved(self, arrival: Arrival, identity: Identity, visits: Visits) -> Arrival | None:
-        """With our ids; None for a dead letter, and for a visitor who waits."""
-        if identity.is_plain(arrival.event):
-            return arrival
-        found = identity.resolve(arrival.event)
-        if isinstance(found, Problem):
-            if not visits.wait(arrival):
-                self._dead.append((arrival.record, found))
-            return None
-        if found.merge is not None and not self._alone:
-            raise identities.NotAlone
-        self._links += [(link, arrival.record.offset) for link in found.links]
-        return arrival._replace(event=found.event, merge=found.merge)
-
-    def _attached(
-        self, found: list[Arrival], visits: Visits, identity: Identity, known: dict[bytes, bytes]
-    ) -> list[Arrival]:
-        """With what visitors did who are known now."""
-        whole = visits.attach(found)
-        if len(whole) == len(found):
-            return whole
-        mine = set(map(id, found))
-        learn(self._connection, identity, (arrival.event for arrival in whole if id(arrival) not in mine))
-        result = []
-        for arrival in whole:
-            if id(arrival) in mine:
-                result.append(arrival)
-            elif self._is_new(arrival, known):
-                result.append(arrival._replace(event=identity.known(arrival.event)))
-        return result
-
-    def _settle(self, visits: Visits) -> None:
-        for arrival, problem in visits.settle():
-            if problem is None:
-                self._duplicates += 1
-            else:
-                self._dead.append((arrival.record, problem))
-
-    def _finish(self, used: int) -> None:
-        """Dead letters and the position, in the transaction of the effects."""
+    def _finish(self, used: int, who: Resolution) -> None:
+        """Dead letters, who is who, and the position, in the transaction of the effects."""
         done = self._records[:used]
         if not done:
             return
         last = done[-1]
         partition, following = last.partition, last.offset + 1
-        if self._visits is not None:
-            self._visits.save(following)
-        if self._identity is not None:
-            links = [self._identity.settled(link) for link, offset in self._links if offset < following]
-            identities.save_links(self._connection, links, self._now)
         dead.bury(self._connection, [entry for entry in self._dead if entry[0].offset < following], self._now)
+        who.save(following)
         move(self._connection, partition, self._position, following, self._now)
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from journeys.identity import Identity, Merge
 from journeys.journey import Journey
-from journeys.naming import ACCOUNT, Asked, asked_by
+from journeys.naming import ACCOUNT, asked_by
 from journeys.react import Exit
 from journeys.state import AccountState, new_state
 from journeys.store import identities, outcomes
@@ -31,12 +31,6 @@ MERGED = "merged"
 def recognise(connection: sa.Connection, events: Iterable[Event]) -> Identity:
     """Everything needed to resolve these events, in a fixed number of statements."""
     return Identity(identities.load(connection, asked_by(events)))
-
-
-def learn(connection: sa.Connection, identity: Identity, events: Iterable[Event]) -> None:
-    """What these ids have become, for events that were found only now."""
-    named = {name for event in events for name in (event.account, event.contact) if name is not None}
-    identity.learn(identities.load(connection, Asked(ids=named)))
 
 
 class Merging:

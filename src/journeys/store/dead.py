@@ -17,7 +17,7 @@ def bury(connection: sa.Connection, dead: Sequence[tuple[Record, Problem]], now:
     """Keep these; the same record buried again for the same reason is one letter."""
     rows = {}
     for record, problem in dead:
-        name = identity("dead", record.partition, record.offset, problem.reason, problem.detail)
+        name = letter_id(record, problem)
         rows[name] = {
             "id": name,
             "at": now,
@@ -31,6 +31,18 @@ def bury(connection: sa.Connection, dead: Sequence[tuple[Record, Problem]], now:
             "replayed_at": None,
         }
     bulk.insert_new(connection, dead_letters, list(rows.values()))
+
+
+def letter_id(record: Record, problem: Problem) -> str:
+    """The id of the letter that holds this record for this reason."""
+    return identity("dead", record.partition, record.offset, problem.reason, problem.detail)
+
+
+def replayed(connection: sa.Connection, letters: Sequence[str], now: Instant) -> None:
+    """What these hold has been taken after all."""
+    for some in bulk.slices(letters):
+        mine = dead_letters.c.id.in_(some) & dead_letters.c.replayed_at.is_(None)
+        connection.execute(sa.update(dead_letters).where(mine).values(replayed_at=now))
 
 
 def _value(record: Record) -> bytes | None:

@@ -125,7 +125,7 @@ events = sa.Table(
     sa.Index("ix_events_account_time", "account", "time"),
 )
 visitors = sa.Table(
-    "visitors",  # people nobody knows yet, and who they turned out to be; the row is the lock of what waits for them
+    "visitors",  # people of no account yet, and who visitors turned out to be; the lock of what waits for them
     metadata,
     _column("id", Text, primary_key=True),
     _column("sign_ins", Json),
@@ -133,13 +133,14 @@ visitors = sa.Table(
     sa.Index("ix_visitors_seen_at", "seen_at"),
 )
 unassigned = sa.Table(
-    "unassigned",  # what visitors did, until they are known
+    "unassigned",  # what these did, until it is known whose it is; `letter` is the dead letter that holds it too
     metadata,
     _column("key", Bytes, primary_key=True),
     _column("hash", Bytes),
     _column("visitor", Text),
     _column("body", Bytes),
     _column("history", Flag),
+    _maybe("letter", Text),
     _column("kept_at", At),
     sa.Index("ix_unassigned_visitor", "visitor"),
     sa.Index("ix_unassigned_kept_at", "kept_at"),

@@ -1,9 +1,9 @@
-"""Visitors: what was done by people nobody knows yet, and who they turned out to be (semantics §2, Identity).
+"""Visitors and newcomers: what was done by people of no account yet, and who visitors turned out to be.
 
-An event that names neither account nor contact, only `data.anonymous_id`, is kept here, unassigned. When somebody
-becomes known as that visitor, it is attached to them with its own time, and leaves this table in the transaction that
-folds it. The visitor's row is a lock as well: keeping an event of a visitor and finding out who they are wait for one
-another, so that none is left behind. Both are forgotten `KEPT` after they were last heard of.
+Who waits for whom is `journeys.recognition`'s to say. An event that waits is kept here, unassigned; when it is known
+whose it is, it is folded with its own time, and leaves this table in that transaction. The row of a visitor is a lock
+as well: keeping an event and finding out whose it is wait for one another, so that none is left behind. Both are
+forgotten `KEPT` after they were last heard of.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from journeys.store import bulk
-from journeys.store.tables import unassigned, visitors
+from journeys.store.tables import contacts, unassigned, visitors
 from signals.event import Named, pack, unpack
 from signals.instant import DAY, Instant
 
@@ -33,10 +33,11 @@ class SignIn(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Waiting(NamedTuple):
-    """An unassigned event, and whether it is history."""
+    """An unassigned event, whether it is history, and the dead letter that holds it too."""
 
     named: Named
     history: bool
+    letter: str | None = None
 
 
 def lock_and_load(connection: sa.Connection, ids: Iterable[str], now: Instant) -> dict[str, list[SignIn]]:
@@ -72,9 +73,10 @@ def keep(connection: sa.Connection, waiting: Iterable[tuple[str, Waiting]], now:
             "visitor": visitor,
             "body": pack(named),
             "history": history,
+            "letter": letter,
             "kept_at": now,
         }
-        for visitor, (named, history) in waiting
+        for visitor, (named, history, letter) in waiting
     ]
     if rows:
         bulk.insert_new(connection, unassigned, rows)
@@ -95,9 +97,9 @@ def waiting(connection: sa.Connection, ids: Iterable[str]) -> dict[str, list[Wai
     """What waits for each of these visitors to be known, oldest first."""
     found: dict[str, list[Waiting]] = {}
     for some in bulk.slices(sorted(ids)):
-        asked = sa.select(unassigned.c.visitor, unassigned.c.body, unassigned.c.history)
-        for row in connection.execute(asked.where(bulk.among(connection, unassigned.c.visitor, some))):
-            found.setdefault(row.visitor, []).append(Waiting(unpack(row.body), row.history))
+        asked = sa.select(unassigned).where(bulk.among(connection, unassigned.c.visitor, some))
+        for row in connection.execute(asked):
+            found.setdefault(row.visitor, []).append(Waiting(unpack(row.body), row.history, row.letter))
     for entries in found.values():
         entries.sort(key=_when)
     return found
@@ -107,6 +109,15 @@ def let_go(connection: sa.Connection, keys: Sequence[bytes]) -> None:
     """These are folded now."""
     for some in bulk.slices(keys):
         connection.execute(sa.delete(unassigned).where(bulk.among(connection, unassigned.c.key, some)))
+
+
+def any_at_home(connection: sa.Connection, people: Sequence[str]) -> bool:
+    """Whether any of these contacts belongs to an account by now."""
+    asked = (
+        sa.select(contacts.c.id).where(bulk.among(connection, contacts.c.id, some)).limit(1)
+        for some in bulk.slices(people)
+    )
+    return any(connection.execute(each).first() is not None for each in asked)
 
 
 def _when(entry: Waiting) -> tuple[Instant, str]:
