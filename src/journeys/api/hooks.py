@@ -1,7 +1,7 @@
 """`POST /v1/hooks/{source}`: webhooks of other people's software, opened by their signature (interfaces.md §3).
 
-Each source is a *taker*: the vendors and `generic/…` are read by mappings (`journeys.hooks`). A mail provider's
-receipts would be another taker under the same route.
+Who may send is one question (`signals.sources.hook_secrets`), how it is read another (`journeys.hooks`: by mappings):
+what mail providers tell of messages can be read by something else behind the same door.
 """
 
 from collections.abc import Callable, Mapping
