@@ -13,9 +13,9 @@ from signals.conditions.atoms import (
     RegularAtom,
     SequenceAtom,
 )
+from signals.conditions.change import ChangeNode
 from signals.conditions.history import (
     AbsentNode,
-    ChangeNode,
     LatestNode,
     MissedNode,
     RegularNode,

@@ -12,9 +12,9 @@ up.
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from signals.conditions.change import ChangeNode
 from signals.conditions.history import (
     AbsentNode,
-    ChangeNode,
     LatestNode,
     MissedNode,
     RegularNode,

@@ -2,12 +2,10 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 from signals.conditions.atoms import (
     AbsentAtom,
-    ChangeAtom,
     LatestAtom,
     MissedAtom,
     RegularAtom,
@@ -20,117 +18,6 @@ from signals.instant import DAY, EARLIEST, Duration, Instant, iso
 from signals.measures import Measure, leaves_window, tally_at
 from signals.operators import MISSING, numeric_predicate
 from signals.profile import holders
-
-STEPS_AHEAD = 10
-"""How many bucket changes a crossing is looked for ahead; beyond them `until` is early, which is allowed."""
-
-
-class ChangeNode(MeasureNode):
-    """`{change: product.feature_used, in: 14d, against: 56d, lte: -0.4}`; `until` is the next crossing."""
-
-    def __init__(self, source: dict[str, Any], atom: ChangeAtom, measure: Measure, step: Duration) -> None:
-        super().__init__(source, measure, atom.by)
-        self.step, self.block, self.blocks = step, atom.in_, atom.against // atom.in_
-        self.at_least = atom.at_least
-        self.matches = numeric_predicate(atom.words())
-
-    def _states(self, moment: Moment) -> list[Any]:
-        return [state for state in self.state(moment).values() if state[0]]
-
-    def _change(self, states: list[Any], now: Instant) -> Any:
-        """(recent - usual) / usual, MISSING where there is too little of the past (semantics §3)."""
-        if not states:
-            return MISSING
-        whole, _ = self._whole(states, now)
-        return self._against([self._since(states, now - back * self.block) for back in range(1, whole + 2)])
-
-    def _whole(self, states: list[Any], now: Instant) -> tuple[int, Instant | None]:
-        """How many blocks before the recent one are whole, and when there is one more."""
-        if any(state[1][0] for state in states):
-            return self.blocks, None  # events older than the measure keeps
-        first = min(state[0][0] for state in states) * self.step
-        begun = (now - first) // self.block
-        return min(self.blocks, begun - 1), None if begun > self.blocks else first + (begun + 1) * self.block
-
-    def _against(self, since: list[int]) -> Any:
-        """The change, from how many came since the recent block began, since the one before it did, …"""
-        if len(since) < 3:
-            return MISSING
-        usual = _median([older - newer for newer, older in pairwise(since)])
-        if usual == 0 or usual < self.at_least:
-            return MISSING
-        return (since[0] - usual) / usual
-
-    def _since(self, states: list[Any], edge: Instant) -> int:
-        cutoff = edge // self.step - 1
-        if len(states) == 1:
-            return tally_at(states[0], cutoff)
-        return sum(tally_at(state, cutoff) for state in states)
-
-    def _holds(self, states: list[Any], now: Instant) -> bool:
-        value = self._change(states, now)
-        return value is not MISSING and self.matches(value)
-
-    def test(self, moment: Moment) -> Answer:
-        states = self._states(moment)
-        if not states:
-            return False, self._role_until(moment)
-        whole_at = min(state[0][0] for state in states) * self.step + 3 * self.block
-        if moment.now < whole_at and not any(state[1][0] for state in states):
-            return False, soonest(
-                whole_at, self._role_until(moment)
-            )  # fewer than two blocks before the recent one
-        holds = self._holds(states, moment.now)
-        edge: Instant | None = moment.now
-        for _ in range(STEPS_AHEAD):
-            edge = self._edge_after(states, edge)
-            if edge is None or self._holds(states, edge) is not holds:
-                break
-        return holds, soonest(edge, self._role_until(moment))
-
-    def _edge_after(self, states: list[Any], now: Instant | None) -> Instant | None:
-        """The next instant at which a bucket may cross a block's edge, or one more block of the past be whole."""
-        if now is None or not states:
-            return None
-        last = max(state[0][-1] for state in states)
-        over = (last + 1) * self.step + (self.blocks + 1) * self.block
-        if now >= over:
-            return None  # everything has left every block
-        if self.block % self.step == 0:
-            return (now // self.step + 1) * self.step
-        edges = (
-            (now - back * self.block) // self.step * self.step + self.step
-            for back in range(1, self.blocks + 2)
-        )
-        return min(edge + back * self.block for back, edge in enumerate(edges, 1))
-
-    def saw(self, moment: Moment) -> Any:
-        value = self._change(self._states(moment), moment.now)
-        return None if value is MISSING else round(float(value), 4)
-
-    def number(self, moment: Moment) -> tuple[Any, Instant | None]:
-        """The change, MISSING where there is too little of the past, and until when it stands."""
-        states, now = self._states(moment), moment.now
-        if not states:
-            return MISSING, self._role_until(moment)
-        until, since = self._role_until(moment), []
-        for span in range(self.block, (self.blocks + 2) * self.block, self.block):
-            first, counted = (now - span) // self.step, 0
-            for buckets, totals in states:
-                place = bisect_left(buckets, first)
-                counted += totals[-1] - totals[place]
-                if place < len(buckets):
-                    until = soonest(until, (buckets[place] + 1) * self.step + span)
-            since.append(counted)
-        whole, grows = self._whole(states, now)
-        return self._against(since[: max(0, whole) + 1]), soonest(until, grows)
-
-
-def _median(counts: list[int]) -> float:
-    ordered = sorted(counts)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
 
 class RegularNode(MeasureNode):
     """`{regular: product.report_viewed, every: 7d, of: 4, in_at_least: 3, gte: 2}`."""

@@ -1,0 +1,186 @@
+"""The atom `change`: how much more or less than usual, and when that crosses the threshold by itself."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+from operator import is_
+from typing import Any, NamedTuple
+
+from signals.conditions.atoms import ChangeAtom
+from signals.conditions.node import Answer, Moment, soonest
+from signals.conditions.windows import MeasureNode
+from signals.instant import Duration, Instant
+from signals.measures import Measure, tally_at
+from signals.operators import MISSING, numeric_predicate
+
+STEPS_AHEAD = 10
+"""How many bucket changes a crossing is looked for ahead; beyond them `until` is early, which is allowed."""
+
+
+class _Made(NamedTuple):
+    """The changes that were worked out last: for what, of which states (the very ones, which are never changed)."""
+
+    asked: tuple[Any, ...] = ()
+    states: Sequence[Any] = ()
+    values: Sequence[Any] = ()
+
+
+class _Latest:
+    """One is kept in a process: signals ask for the same in turn, level by level."""
+
+    made = _Made()
+
+
+class ChangeNode(MeasureNode):
+    """`{change: product.feature_used, in: 14d, against: 56d, lte: -0.4}`; `until` is the next crossing."""
+
+    def __init__(self, source: dict[str, Any], atom: ChangeAtom, measure: Measure, step: Duration) -> None:
+        super().__init__(source, measure, atom.by)
+        self.step, self.block, self.blocks = step, atom.in_, atom.against // atom.in_
+        self.at_least = atom.at_least
+        self.matches = numeric_predicate(atom.words())
+        self.aligned = self.block % self.step == 0
+
+    def _states(self, moment: Moment) -> list[Any]:
+        return [state for state in self.state(moment).values() if state[0]]
+
+    def _change(self, states: list[Any], now: Instant) -> Any:
+        """(recent - usual) / usual, MISSING where there is too little of the past (semantics §3)."""
+        return self._against(self._since(states, now)) if states else MISSING
+
+    def _whole(self, states: list[Any], now: Instant) -> tuple[int, Instant | None]:
+        """How many blocks before the recent one are whole, and when there is one more."""
+        if any(state[1][0] for state in states):
+            return self.blocks, None  # events older than the measure keeps
+        first = min(state[0][0] for state in states) * self.step
+        begun = (now - first) // self.block
+        return min(self.blocks, begun - 1), None if begun > self.blocks else first + (begun + 1) * self.block
+
+    def _against(self, since: Sequence[int]) -> Any:
+        """The change, from how many came since the recent block began, since the one before it did, …"""
+        if len(since) < 3:
+            return MISSING
+        usual = _median([older - newer for newer, older in pairwise(since)])
+        if usual == 0 or usual < self.at_least:
+            return MISSING
+        return (since[0] - usual) / usual
+
+    def _since(self, states: list[Any], now: Instant) -> list[int]:
+        """How many came since the recent block began, since the one before it did, … as far as they are whole."""
+        whole, _ = self._whole(states, now)
+        cutoffs = [(now - back * self.block) // self.step - 1 for back in range(1, whole + 2)]
+        if len(states) == 1:
+            return [tally_at(states[0], cutoff) for cutoff in cutoffs]
+        return [sum(tally_at(state, cutoff) for state in states) for cutoff in cutoffs]
+
+    def _says(self, value: Any) -> bool:
+        return value is not MISSING and self.matches(value)
+
+    def test(self, moment: Moment) -> Answer:
+        states, now = self._states(moment), moment.now
+        until = self._role_until(moment)
+        if not states:
+            return False, until
+        whole_at = min(state[0][0] for state in states) * self.step + 3 * self.block
+        if now < whole_at and not any(state[1][0] for state in states):
+            return False, soonest(whole_at, until)  # fewer than two blocks before the recent one
+        if self.aligned:
+            holds, crossing = self._test_aligned(states, now)
+        else:
+            holds = self._says(self._against(self._since(states, now)))
+            crossing = self._crossing(states, now, holds)
+        return holds, soonest(crossing, until)
+
+    def _crossing(self, states: list[Any], now: Instant, holds: bool) -> Instant | None:
+        """The next edge at which the answer is another; none found, the last that was looked at."""
+        edge: Instant | None = now
+        for _ in range(STEPS_AHEAD):
+            edge = self._edge_after(states, edge)
+            if edge is None or self._says(self._against(self._since(states, edge))) is not holds:
+                break
+        return edge
+
+    def _test_aligned(self, states: list[Any], now: Instant) -> Answer:
+        """The same from a table made in one pass, where the edges of blocks and buckets fall together."""
+        step = now // self.step
+        first, *later = self._values(states, step)
+        holds = self._says(first)
+        for ahead, value in enumerate(later, 1):
+            if self._says(value) is not holds:
+                return holds, (step + ahead) * self.step
+        if (step + STEPS_AHEAD - 1) * self.step >= self._over(states):
+            return holds, None  # then everything has left every block
+        return holds, (step + STEPS_AHEAD) * self.step
+
+    def _values(self, states: list[Any], step: int) -> Sequence[Any]:
+        """The change in this step and in each of the next. Levels of one signal ask for the same in turn: it is kept."""
+        made, asked = _Latest.made, (step, self.step, self.block, self.blocks, self.at_least)
+        if made.asked == asked and len(made.states) == len(states) and all(map(is_, made.states, states)):
+            return made.values
+        columns = zip(*self._table(states, step), strict=True)
+        wholes = (self._whole(states, (step + ahead) * self.step)[0] for ahead in range(STEPS_AHEAD + 1))
+        values = [
+            self._against(column[: max(0, whole) + 1]) for column, whole in zip(columns, wholes, strict=True)
+        ]
+        _Latest.made = _Made(asked, states, values)
+        return values
+
+    def _table(self, states: list[Any], step: int) -> list[list[int]]:
+        """For each block back, how many came since it began, in this step and in each of the next."""
+        width, rows = self.block // self.step, []
+        for back in range(1, self.blocks + 2):
+            row = [0] * (STEPS_AHEAD + 1)
+            for buckets, totals in states:
+                place, size, total = bisect_left(buckets, step - back * width), len(buckets), totals[-1]
+                for ahead in range(len(row)):
+                    while place < size and buckets[place] < step - back * width + ahead:
+                        place += 1
+                    row[ahead] += total - totals[place]
+            rows.append(row)
+        return rows
+
+    def _over(self, states: list[Any]) -> Instant:
+        """When everything has left every block."""
+        last = max(state[0][-1] for state in states)
+        return int((last + 1) * self.step + (self.blocks + 1) * self.block)
+
+    def _edge_after(self, states: list[Any], now: Instant | None) -> Instant | None:
+        """The next instant at which a bucket may cross a block's edge, or one more block of the past be whole."""
+        if now is None or not states:
+            return None
+        if now >= self._over(states):
+            return None
+        if self.block % self.step == 0:
+            return (now // self.step + 1) * self.step
+        edges = (
+            (now - back * self.block) // self.step * self.step + self.step
+            for back in range(1, self.blocks + 2)
+        )
+        return min(edge + back * self.block for back, edge in enumerate(edges, 1))
+
+    def saw(self, moment: Moment) -> Any:
+        value = self._change(self._states(moment), moment.now)
+        return None if value is MISSING else round(float(value), 4)
+
+    def number(self, moment: Moment) -> tuple[Any, Instant | None]:
+        """The change, MISSING where there is too little of the past, and until when it stands."""
+        states, now = self._states(moment), moment.now
+        if not states:
+            return MISSING, self._role_until(moment)
+        until, since = self._role_until(moment), []
+        for span in range(self.block, (self.blocks + 2) * self.block, self.block):
+            first, counted = (now - span) // self.step, 0
+            for buckets, totals in states:
+                place = bisect_left(buckets, first)
+                counted += totals[-1] - totals[place]
+                if place < len(buckets):
+                    until = soonest(until, (buckets[place] + 1) * self.step + span)
+            since.append(counted)
+        whole, grows = self._whole(states, now)
+        return self._against(since[: max(0, whole) + 1]), soonest(until, grows)
+
+
+def _median(counts: list[int]) -> float:
+    ordered = sorted(counts)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
