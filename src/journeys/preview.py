@@ -40,7 +40,7 @@ def preview(
     """
     then = _at(state, history, playbook, at)
     watch = _watch(playbook, kind, key)
-    moment = Moment(then.profile, at)
+    moment = Moment(then.profile, at, feeds=playbook.feeds)
     parts = list(_parts(watch, moment))
     first = next((part for part in parts if part["holds"]), parts[0] if parts else None)
     return {

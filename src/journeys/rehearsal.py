@@ -10,7 +10,7 @@ from journeys.playbook import Playbook
 from journeys.preview import preview
 from journeys.react import refill, unfilled
 from journeys.state import AccountState
-from journeys.store import accounts, outcomes
+from journeys.store import accounts, feeds, outcomes
 from journeys.store.database import Database
 from journeys.store.tables import accounts as table
 from signals.event import Event
@@ -37,6 +37,7 @@ class Trials:
         """
         counts = Counts()
         with self._database.read() as connection:
+            present, coming = feeds.seen(connection, present), feeds.seen(connection, coming)
             total = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
             ids: list[str] = list(connection.execute(_every(max(1, -(-total // sample)))).scalars())
         for start in range(0, len(ids), _AT_ONCE):
@@ -47,10 +48,14 @@ class Trials:
         return total, counts
 
     def preview(
-        self, account: str, playbook: Playbook, kind: str, key: str, at: Instant
+        self, account: str, playbook: Playbook, kind: str, key: str, at: Instant, now: Instant
     ) -> dict[str, Any] | None:
-        """What a definition of the playbook says of an account at an instant; None where there is no such account."""
+        """What a definition of the playbook says of an account at an instant; None where there is no such account.
+
+        Of an instant ahead of `now`, feeds are taken to go on speaking.
+        """
         with self._database.read() as connection:
+            playbook = playbook if at > now else feeds.seen(connection, playbook)
             state = accounts.load(connection, account)
             history = outcomes.histories(connection, [account]).get(account, [])
         return None if state is None else preview(state, history, playbook, kind, key, at)

@@ -35,7 +35,7 @@ class Work:
     ) -> None:
         self.connection = connection
         self._promises = playbook.promises
-        self.playbook = playbook if self._promises is None else playbook.seeing(feeds.load(connection))
+        self.playbook = feeds.seen(connection, playbook)
         self._heard: dict[str, list[Instant]] = {}
         self._wording = wording
         self._before = accounts.lock_and_load(connection, wanted)

@@ -174,7 +174,7 @@ class Shelf:
         book = self._playbooks.with_these([draft], plays=False)
         now = self._clock()
         told = self._trials.preview(
-            account, book, kind, draft.model.key if kind in TOKENS else kind, at or now
+            account, book, kind, draft.model.key if kind in TOKENS else kind, at or now, now
         )
         if told is None:
             raise HTTPException(404, f"there is no account {account!r}")

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from journeys.playbook import Playbook
 from journeys.store import bulk
 from journeys.store.tables import events, feeds
 from signals.freshness import Feeds, Heard, Key, Promise
@@ -35,6 +36,11 @@ def expect(connection: sa.Connection, promises: Sequence[Promise], now: Instant)
 def load(connection: sa.Connection) -> Feeds:
     """What was heard, as committed."""
     return Feeds({key: _heard(row) for key, row in _rows(connection).items()})
+
+
+def seen(connection: sa.Connection, playbook: Playbook) -> Playbook:
+    """The playbook going by what was heard, as committed; as it is, without a query, where nothing is promised."""
+    return playbook if playbook.promises is None else playbook.seeing(load(connection))
 
 
 def hear(connection: sa.Connection, heard: Mapping[str, Sequence[Instant]]) -> None:
