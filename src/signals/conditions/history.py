@@ -19,6 +19,7 @@ from signals.measures import Measure, leaves_window, tally_at
 from signals.operators import MISSING, numeric_predicate
 from signals.profile import holders
 
+
 class RegularNode(MeasureNode):
     """`{regular: product.report_viewed, every: 7d, of: 4, in_at_least: 3, gte: 2}`."""
 
