@@ -27,7 +27,7 @@ from journeys.store.tables import messages, metadata, renderings
 from journeys.work import Work
 from plays.content import Content
 from plays.play import CompiledPlay, Play
-from signals.definitions import Segment, Signal, Stage
+from signals.definitions import HealthRules, Segment, Signal, Stage
 from signals.event import Event
 from signals.instant import DAY, Instant
 from signals.profile import Profile
@@ -156,12 +156,34 @@ CONTENTS = [
 ]
 
 
+HEALTH = {
+    "version": "seen",
+    "measures": [
+        {
+            "key": "logins",
+            "value": {"count": "product.login", "in": "14d"},
+            "map": [[0, 0], [100, 100]],
+            "weight": 3,
+        },
+        {
+            "key": "tickets",
+            "value": {"count": "support.ticket_opened", "in": "14d"},
+            "map": [[0, 100], [4, 0]],
+            "weight": 2,
+        },
+        {"key": "nps", "value": {"attribute": "account.nps"}, "map": [[0, 0], [10, 100]], "weight": 1},
+    ],
+    "flags": [{"key": "unhappy", "when": {"attribute": "account.nps", "lte": 3}, "cap": "red"}],
+}
+
+
 def playbook(today: Instant) -> Playbook:
     """A few signals, segments, stages and plays of the shipped kind."""
     return Playbook(
         signals=[Signal.model_validate(body) for body in SIGNALS],
         segments=[Segment.model_validate(body) for body in SEGMENTS],
         stages=[Stage.model_validate(body) for body in STAGES],
+        health=HealthRules.model_validate(HEALTH),
         plays=[CompiledPlay(Play.model_validate(body)) for body in PLAYS],
         contents=[Content.model_validate(body) for body in CONTENTS],
         policies=Policies.read({"team": team(today)}),

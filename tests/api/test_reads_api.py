@@ -152,7 +152,8 @@ def test_a_value_that_cannot_be_is_422(client: TestClient, path: str, query: dic
 
 def test_a_list_is_narrowed_by_its_parameters(client: TestClient) -> None:
     assert [one["id"] for one in get(client, "/v1/accounts", q="works")["items"]] == [ACME]
-    assert get(client, "/v1/accounts", band="red")["items"] == []
+    assert [one["id"] for one in get(client, "/v1/accounts", band="red")["items"]] == [ACME, EVIL]
+    assert get(client, "/v1/accounts", band="green")["items"] == []
     kinds = {
         row["kind"] for row in get(client, f"/v1/accounts/{EVIL}/timeline", kind=["task", "signal"])["items"]
     }

@@ -226,6 +226,22 @@ def test_the_account_page_tells_the_whole_story(client: TestClient) -> None:
     assert '<svg class="spark"' in page
 
 
+def test_the_account_page_shows_health_and_the_ledger_that_explains_it(client: TestClient) -> None:
+    page = client.get(f"/accounts/{ACME}").text
+    for words in (
+        "<b>62</b>",
+        "+22 against two weeks ago",
+        "Unhappy",
+        "caps the band",
+        "Tickets −10, now 3 <small>79 → 69</small>",
+        f"GET /v1/accounts/{ACME}/health",
+        "Health is amber at 69",
+    ):
+        assert words in page, words
+    assert 'class="chip bad">62</span>' in client.get("/accounts?band=red").text
+    assert "Health is red at 62" in client.get(f"/accounts/{ACME}?kind=health").text
+
+
 def test_the_door_can_be_locked(database: Database) -> None:
     def locked() -> None:
         raise HTTPException(401, "sign in")

@@ -90,7 +90,8 @@ def test_an_unknown_account_is_none(connection: sa.Connection) -> None:
         ({"signal": "champion_left"}, []),
         ({"owner": "nadia.brandt"}, [ACME, EVIL]),
         ({"owner": "hana.mori"}, []),
-        ({"band": "red"}, []),
+        ({"band": "red"}, [ACME, EVIL]),
+        ({"band": "green"}, []),
         ({"q": "works", "signal": "detractor", "tag": "at_risk"}, [ACME]),
     ],
 )
@@ -118,7 +119,7 @@ def test_a_page_asks_the_same_number_of_questions_whatever_its_size(database: Da
         (lambda limit: lambda connection: people.accounts(connection, NOW, limit=limit), 2),
         (lambda limit: lambda connection: reach.list_messages(connection, limit=limit), 1),
         (lambda limit: lambda connection: why.decisions(connection, limit=limit), 2),
-        (lambda limit: lambda connection: timeline.timeline(connection, ACME, limit=limit), 9),
+        (lambda limit: lambda connection: timeline.timeline(connection, ACME, limit=limit), 10),
     ):
         assert questions(read(1)) <= questions(read(100)) == most
 

@@ -33,7 +33,7 @@ class HealthFlag(BaseModel):
 
     key: str
     name: str
-    cap: Band
+    cap: Band | None = Field(description="Null where the definition is not live any more.")
     holds: bool
     since: str | None
 
@@ -89,10 +89,10 @@ def router(
     @routes.get("/accounts/{account}/health", response_model=HealthResource, dependencies=may)
     def health(account: Key, asked: Annotated[Paged, fastapi.Query()]) -> dict[str, Any]:
         """The health of an account: score, band, every measure and flag, and every change explained, newest first."""
-        watch = playbook().watched.health
+        live = playbook()
         with Cursors(), database.read() as connection:
             state = load(connection, account)
-            known = None if state is None else scores.whole(state, watch, playbook().stamp, clock())
+            known = None if state is None else scores.whole(state, clock(), live.watched.health, live.stamp)
             told = scores.ledger(connection, account, limit=asked.limit, cursor=asked.cursor)
             return {**found("account", account, known), "ledger": told}
 

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Response
 from journeys.console import views
 from journeys.console.furniture import Furniture
 from journeys.store.database import Database
-from journeys.store.reads import coming, overview, people, reach, timeline, why
+from journeys.store.reads import coming, overview, people, reach, scores, timeline, why
 from journeys.store.reads.page import BadCursor, Page
 from signals.instant import Instant
 
 SPARK_DAYS = 42
 ON_OVERVIEW = 8
+LEDGER_SHOWN = 30
 
 Text = str | None
 
@@ -113,10 +114,13 @@ def _accounts(routes: APIRouter, console: Console) -> None:
         stage: Text = None,
         tag: Text = None,
         signal: Text = None,
+        band: Text = None,
         owner: Text = None,
         cursor: Text = None,
     ) -> Response:
-        filters = views.wanted(q=q, segment=segment, stage=stage, tag=tag, signal=signal, owner=owner)
+        filters = views.wanted(
+            q=q, segment=segment, stage=stage, tag=tag, signal=signal, band=band, owner=owner
+        )
 
         def read(connection: Any) -> dict[str, Any]:
             page = people.accounts(connection, console.clock(), cursor=cursor, **filters)
@@ -158,6 +162,7 @@ def _story(connection: Any, account: dict[str, Any], page: Page, now: Instant) -
         "facts": first,
         "more_facts": rest,
         "people": views.people(account["contacts"]),
+        "health": scores.with_ledger(connection, key, now, LEDGER_SHOWN),
         "coming": views.ahead(coming.coming(connection, key, now), account["attributes"], now),
         "live": reach.list_journeys(connection, account=key, status="active", limit=20)["items"],
         "tasks": views.with_deadlines([task for task in tasks if task["status"] != "closed"], now),

@@ -6,6 +6,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from journeys.store.reads.scores import signed
 from journeys.store.reads.sentences import evidence_line, shown, words
 from signals.instant import DAY, HOUR, MINUTE, Duration, Instant, iso, parse_instant, to_datetime
 
@@ -87,14 +88,19 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 
 TONES: dict[str, str] = {
-    **dict.fromkeys(("critical", "failed", "breached", "lost"), "bad"),
-    **dict.fromkeys(("warning", "held", "in_doubt", "expired", "waiting", "preempted", "snoozed"), "warn"),
-    **dict.fromkeys(("sent", "delivered", "completed", "saved", "done", "started", "created"), "good"),
+    **dict.fromkeys(("critical", "failed", "breached", "lost", "red"), "bad"),
+    **dict.fromkeys(
+        ("warning", "held", "in_doubt", "expired", "waiting", "preempted", "snoozed", "amber"), "warn"
+    ),
+    **dict.fromkeys(
+        ("sent", "delivered", "completed", "saved", "done", "started", "created", "green"), "good"
+    ),
     **dict.fromkeys(("active", "queued", "open", "entered"), "live"),
 }
 """In which colour a word is shown; the word is always there too."""
 
 FILTERS: dict[str, Any] = {
+    "signed": signed,
     "words": words,
     "shown": shown,
     "value": value,

@@ -6,14 +6,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from journeys.state import AccountState
+from journeys.store.accounts import load
 from journeys.store.reads.page import DEFAULT_LIMIT, Listing, Page, fetch
 from journeys.store.reads.sentences import shown, words
 from journeys.store.tables import health_ledger
 from signals.conditions import Moment
-from signals.definitions import Flag
 from signals.health import HealthWatch
 from signals.instant import Instant, iso, iso_or_none
-from signals.score import TREND, Health, Standing, reasons
+from signals.score import TREND, Band, Health, Standing, reasons
 
 _NEWEST_FIRST = Listing("health", (health_ledger.c.number,), (int,))
 
@@ -31,23 +31,29 @@ def health_json(health: Health | None, now: Instant) -> dict[str, Any] | None:
     }
 
 
-def whole(state: AccountState, watch: HealthWatch | None, stamp: int, now: Instant) -> dict[str, Any]:
-    """All a score is made of: every measure as it stands now, every flag.
+def whole(
+    state: AccountState, now: Instant, watch: HealthWatch | None = None, stamp: int | None = None
+) -> dict[str, Any]:
+    """All a score is made of: every measure, every flag.
 
-    An account that has not been brought to the live definition (`stamp`) yet is shown as it was scored last.
+    By the live definition (`watch`) they are shown as they stand now, with the names it gives them. Without it, or
+    where the account has not been brought to it yet (`stamp`), as they stood when the score changed last.
     """
     health = state.profile.health
     none: dict[str, Any] = {"score": None, "band": None, "trend": None, "reasons": [], "version": None}
     about = {"account": state.profile.id, **(health_json(health, now) or none), "measures": [], "flags": []}
-    if health is None or watch is None:
+    if health is None:
         return about
-    brought = state.stamp == stamp
-    standings = watch.standings(Moment(state.profile, now)) if brought else health.measures
-    names = {measure.key: measure.name for measure in watch.card.rules.measures}
+    if watch is None or state.stamp != stamp:
+        flags = [_flag(key, None, None, health) for key in health.flags]
+        return {**about, "measures": _measures(health.measures, {}), "flags": flags}
+    rules = watch.card.rules
     return {
         **about,
-        "measures": _measures(standings, names),
-        "flags": [_flag(flag, health) for flag in watch.card.rules.flags],
+        "measures": _measures(
+            watch.standings(Moment(state.profile, now)), {one.key: one.name for one in rules.measures}
+        ),
+        "flags": [_flag(flag.key, flag.name, flag.cap, health) for flag in rules.flags],
     }
 
 
@@ -66,10 +72,19 @@ def _measures(standings: Sequence[Standing], names: Mapping[str, str | None]) ->
     ]
 
 
-def _flag(flag: Flag, health: Health) -> dict[str, Any]:
-    since = health.flags.get(flag.key)
-    about = {"key": flag.key, "name": flag.name or words(flag.key), "cap": flag.cap}
+def _flag(key: str, name: str | None, cap: Band | None, health: Health) -> dict[str, Any]:
+    since = health.flags.get(key)
+    about = {"key": key, "name": name or words(key), "cap": cap}
     return {**about, "holds": since is not None, "since": iso_or_none(since)}
+
+
+def with_ledger(connection: sa.Connection, account: str, now: Instant, limit: int) -> dict[str, Any] | None:
+    """All a score is made of and the newest entries of its ledger (`more`: there are others); None without a score."""
+    state = load(connection, account)
+    if state is None or state.profile.health is None:
+        return None
+    told = ledger(connection, account, limit=limit)
+    return {**whole(state, now), "ledger": told["items"], "more": told["next"] is not None}
 
 
 def ledger(
