@@ -106,7 +106,7 @@ class Merging:
     def _put(self, state: AccountState) -> None:
         """Take the state, and look at all of it."""
         account = state.profile.id
-        state.profile.look_at = self._now
+        state.profile.look_at, state.profile.waits = self._now, None
         self._work.states[account] = state
         self._emitted |= self._work.look(account, self._now, silent=self._silent)
 

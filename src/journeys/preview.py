@@ -114,7 +114,8 @@ def _until(watch: Watch, moment: Moment, state: AccountState) -> Instant | None:
     for _, node in _conditions(watch):
         found = soonest(found, node.test(moment)[1])
     dated = isinstance(watch, SignalWatch) and not watch.levels
-    return state.profile.look_at if dated or isinstance(watch, HealthWatch) else found
+    kept = (state.profile.waits or {}).get(watch.id)
+    return kept if dated or isinstance(watch, HealthWatch) else found
 
 
 def _state(watch: Watch, state: AccountState, at: Instant) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def refill(state: AccountState, history: Iterable[Event], playbook: Playbook, no
     tags = (key for key in profile.segments if playbook.segments[key].tag)
     profile.tags = sorted({*tags, *profile.given_tags})
     profile.health = profile.health if playbook.watched.health is not None else None
-    profile.look_at = now
+    profile.look_at, profile.waits = now, None
     brought = msgspec.structs.replace(state, profile=profile, stamp=playbook.stamp, now=state.now or now)
     return react(
         brought, None, playbook, now, silent=not playbook.current, also=_open_already(profile, playbook, now)

@@ -120,6 +120,7 @@ class Profile(msgspec.Struct, array_like=True):
     stage: str | None = None
     stage_since: Instant = 0
     look_at: Instant | None = None
+    waits: dict[int, Instant] | None = None  # when each definition is to be looked at next; None: all of them, now
     health: Health | None = None
     joins: list[Join] = []  # accounts that turned out to be this one
 
@@ -131,13 +132,10 @@ class Profile(msgspec.Struct, array_like=True):
         return twin
 
     def looked_at(self) -> "Profile":
-        """A copy to which a look, or an event that says nothing of the profile itself, may write."""
+        """A copy that takes what an event says to contacts and measures; a look copies what more it writes to."""
         twin = copy(self)
         twin.contacts = self.contacts.copy()
         twin.measures = self.measures.copy()
-        twin.signals = self.signals.copy()
-        twin.segments = self.segments.copy()
-        twin.milestones = self.milestones.copy()
         return twin
 
     def value(self, name: str) -> Any:
@@ -146,7 +144,7 @@ class Profile(msgspec.Struct, array_like=True):
         return writes[-1].value if writes else None
 
 
-_SAID = ("attributes", "tickets", "holds", "orders", "given_tags", "tag_words")
+_SAID = ("attributes", "tickets", "holds", "orders", "given_tags", "tag_words", "milestones")
 """What only events with an effect of their own write to."""
 
 

@@ -17,6 +17,7 @@ from signals.instant import Duration, Instant
 from signals.ledger import Entry
 from signals.measures import Measure, shared, type_matches
 from signals.profile import Profile
+from signals.sieve import Code, Sieve, make
 from signals.watches import (
     OWN_SOURCE,
     DateWatch,
@@ -32,8 +33,8 @@ from signals.watches import (
 __all__ = ["OWN_SOURCE", "CircularDefinitions", "Edge", "Sight", "Watched", "watch"]
 
 
-PLACES_KEPT = 10_000
-"""Sets of touched tokens whose readers are remembered."""
+SIEVES_KEPT = 2_000
+"""Sets of touched tokens whose sieves are remembered: most events touch alike."""
 
 
 class CircularDefinitions(ValueError):
@@ -75,12 +76,13 @@ class Watched:
         nodes += self.health.nodes if self.health is not None else []
         self.measures: dict[int, Measure] = shared(measure for node in nodes for measure in node.measures())
         self.watches = _ordered(watches, self.measures)
+        self._place = {watch.id: place for place, watch in enumerate(self.watches)}
         self._readers: dict[str, list[int]] = {}
         for place, watch in enumerate(self.watches):
             for token in watch.reads:
                 self._readers.setdefault(token, []).append(place)
         self._by_type: dict[str, list[Measure]] = {}
-        self._places: dict[frozenset[str], tuple[int, ...]] = {}
+        self._sieves: dict[frozenset[str], Sieve] = {}
 
     def measures_of(self, event_type: str) -> list[Measure]:
         """The measures that take events of the type."""
@@ -90,14 +92,24 @@ class Watched:
             self._by_type[event_type] = found
         return found
 
-    def places(self, touched: frozenset[str]) -> tuple[int, ...]:
-        """Places of the readers of what was touched, in order; remembered, since most events touch alike."""
-        found = self._places.get(touched)
-        if found is None:
-            found = tuple(sorted(set(self.readers(touched))))
-            if len(self._places) < PLACES_KEPT:
-                self._places[touched] = found
-        return found
+    def suspects(self, profile: Profile, touched: frozenset[str], now: Instant) -> list[int]:
+        """Places, in order, of the readers of what was touched that may be otherwise now."""
+        sieve = self._sieves.get(touched)
+        if sieve is None:
+            sieve = self._sieve(sorted(set(self.readers(touched))))
+            if len(self._sieves) < SIEVES_KEPT:
+                self._sieves[touched] = sieve
+        return sieve(profile, now)
+
+    def _sieve(self, places: Iterable[int]) -> Sieve:
+        code = Code()
+        return make([self.watches[place].strain(place, code) for place in places], code)
+
+    def due(self, profile: Profile, now: Instant) -> list[int]:
+        """Places, in order, of the definitions whose time to be looked at has come: all where none ever was."""
+        if profile.waits is None:
+            return list(range(len(self.watches)))
+        return sorted([self._place[watch] for watch, at in profile.waits.items() if at <= now])
 
     def explained(
         self, told: list[Entry], event: Event | None, touched: Collection[str] | None
@@ -122,31 +134,36 @@ def watch(
 ) -> Sight:
     """Bring what the definitions make of the profile up to date, in place, until nothing changes.
 
-    `touched` None looks at every definition (time passed) and finds the exact `look_at`; otherwise only the
-    readers of what was touched are evaluated and `look_at` can only come nearer: early, never late. `silent` fires
+    `touched` None: time has passed, and what is due is looked at; otherwise those readers of what was touched that
+    may be otherwise now. Both keep when each is to be looked at next: early at worst, never late. `silent` fires
     nothing (history); `late` nothing but date edges (an event too old to act on). `feeds` is what was heard of
     the feeds that promised to speak.
     """
     sight = Sight(profile, now, silent, late, feeds)
-    places = (
-        list(range(len(watched.watches))) if touched is None else list(watched.places(frozenset(touched)))
-    )
-    earliest = None if touched is None else profile.look_at
+    if touched is None or profile.waits is None:
+        places = watched.due(profile, now)
+    else:
+        places = watched.suspects(profile, frozenset(touched), now)
+    if not places and profile.waits is not None:
+        return sight
+    profile.waits = waits = {} if profile.waits is None else profile.waits.copy()
     turn = 0
     while turn < len(places):
         place = places[turn]
         turn += 1
-        until = watched.watches[place].settle(sight)
-        if until is not None:
-            until = max(until, now + 1)  # an `until` that is not ahead would never let time pass
-            earliest = until if earliest is None or until < earliest else earliest
+        settled = watched.watches[place]
+        until = settled.settle(sight)
+        if until is None:
+            waits.pop(settled.id, None)
+        else:
+            waits[settled.id] = max(until, now + 1)  # one that is not ahead would never let time pass
         if sight.touched or sight.uncounted:
             _count_own(sight, watched)
             for reader in sorted(set(watched.readers(sight.touched))):
                 if reader > place and reader not in places[turn:]:
                     insort(places, reader, lo=turn)
             sight.touched.clear()
-    profile.look_at = earliest
+    profile.look_at = min(waits.values(), default=None)
     return sight
 
 

@@ -1,6 +1,7 @@
 """The definitions that watch a profile, compiled: how each brings its own state up to date and tells of edges."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from signals.instant import Duration, Instant, iso
 from signals.ledger import Entry
 from signals.operators import as_instant
 from signals.profile import Profile, SignalState
+from signals.sieve import Code, Strained, every, some, when
 
 OWN_SOURCE = "journeys"
 """The source of the events this service writes itself."""
@@ -34,16 +36,21 @@ class Edge(msgspec.Struct, frozen=True):
 
 
 class Watch:
-    """One compiled definition. `token` is what others read of it."""
+    """One compiled definition. `token` is what others read of it, `id` under what a profile keeps its next look."""
 
     def __init__(self, key: str, token: str, nodes: Sequence[Node]) -> None:
         self.key, self.token, self.nodes = key, token, nodes
+        self.id = int.from_bytes(blake2b(token.encode(), digest_size=4).digest())
         self.also_reads: set[str] = set()
 
     @property
     def reads(self) -> set[str]:
         """Tokens of what can change what this definition makes of a profile."""
         return self.also_reads | {token for node in self.nodes for token in node.reads()}
+
+    def strain(self, place: int, code: Code) -> Strained:
+        """The definition as a sieve sees it."""
+        return Strained(place, self.id)
 
     def settle(self, sight: "Sight") -> Instant | None:
         """Bring the profile's state for this definition up to date; answers when to look again."""
@@ -64,7 +71,16 @@ class Sight:
         self.events: list[Event] = []
         self.uncounted: list[Event] = []
         self.touched: set[str] = set()
+        self._own: set[str] = set()
         self.ledger: list[Entry] = []
+
+    def own(self, name: str) -> dict[Any, Any]:
+        """A container of the profile's that may be written to: a copy, made the first time."""
+        if name not in self._own:
+            self._own.add(name)
+            setattr(self.profile, name, getattr(self.profile, name).copy())
+        found: dict[Any, Any] = getattr(self.profile, name)
+        return found
 
     def tell(self, edge: Edge, event_type: str | None = None, data: dict[str, Any] | None = None) -> None:
         """Note the edge; where it is not silent, also the event that tells of it."""
@@ -100,6 +116,13 @@ class SignalWatch(Watch):
         super().__init__(definition.key, f"{self.kind}:{definition.key}", nodes)
         if definition.dates is not None:
             self.also_reads.add(f"attribute:{definition.dates.attribute.split('.')[1]}")
+
+    def strain(self, place: int, code: Code) -> Strained:
+        if self.definition.dates is not None:
+            return Strained(place, self.id)
+        closed = every([node.surely(False, code) for node, _ in self.levels])
+        stays = None if self.single is None or self.clear is not None else self.single.surely(True, code)
+        return Strained(place, self.id, closed, stays, self.key)
 
     def settle(self, sight: Sight) -> Instant | None:
         state = sight.profile.signals.get(self.key, _NEVER)
@@ -198,7 +221,7 @@ class SignalWatch(Watch):
         sight.tell(Edge(self.kind, self.key, "cleared", sight.now, sight.silent))
 
     def _keep(self, sight: Sight, state: SignalState) -> None:
-        sight.profile.signals[self.key] = state
+        sight.own("signals")[self.key] = state
         sight.touched.add(self.token)
 
 
@@ -222,6 +245,10 @@ class SegmentWatch(Watch):
         nodes = [self.enter] + ([self.leave] if self.leave else [])
         super().__init__(definition.key, f"segment:{definition.key}", nodes)
 
+    def strain(self, place: int, code: Code) -> Strained:
+        stays = self.enter.surely(True, code) if self.leave is None else None
+        return Strained(place, self.id, self.enter.surely(False, code), stays, self.key, "inside")
+
     def settle(self, sight: Sight) -> Instant | None:
         inside = self.key in sight.profile.segments
         enters, until = self.enter.test(sight.moment)
@@ -231,10 +258,10 @@ class SegmentWatch(Watch):
             leaves, leave_until = self.leave.test(sight.moment)
             until = soonest(until, leave_until)
         if inside and leaves:
-            del sight.profile.segments[self.key]
+            del sight.own("segments")[self.key]
             self._tell(sight, "left")
         elif not inside and enters and leaves is False:
-            sight.profile.segments[self.key] = sight.now
+            sight.own("segments")[self.key] = sight.now
             self._tell(sight, "entered")
         return until
 
@@ -257,13 +284,17 @@ class MilestoneWatch(Watch):
         self.when = compile_condition(definition.when, promises)
         super().__init__(definition.key, f"milestone:{definition.key}", [self.when])
 
+    def strain(self, place: int, code: Code) -> Strained:
+        reached = when(f"{code.constant(self.key)} in profile.milestones")
+        return Strained(place, self.id, some([reached, self.when.surely(False, code)]))
+
     def settle(self, sight: Sight) -> Instant | None:
         if self.key in sight.profile.milestones:
             return None
         holds, until = self.when.test(sight.moment)
         if not holds:
             return until
-        sight.profile.milestones[self.key] = sight.now
+        sight.own("milestones")[self.key] = sight.now
         sight.touched.add(self.token)
         sight.tell(Edge("milestone", self.key, "reached", sight.now, sight.silent))
         return None

@@ -65,7 +65,9 @@ def compile_condition(condition: Any, promises: Promises | None = None) -> Node:
         node = _node(condition.model_dump(by_alias=True, exclude_unset=True, mode="json"), condition)
     else:
         atom = parse_condition(condition)
-        node = _node(orjson.loads(orjson.dumps(condition)), atom)  # as written, with the dates YAML reads as text
+        node = _node(
+            orjson.loads(orjson.dumps(condition)), atom
+        )  # as written, with the dates YAML reads as text
     return node if promises is None else doubting(node, promises)
 
 

@@ -12,6 +12,7 @@ from signals.conditions.windows import MeasureNode
 from signals.instant import Duration, Instant
 from signals.measures import Measure, tally_at
 from signals.operators import MISSING, numeric_predicate
+from signals.sieve import Code, Guard
 
 STEPS_AHEAD = 10
 """How many bucket changes a crossing is looked for ahead; beyond them `until` is early, which is allowed."""
@@ -143,6 +144,15 @@ class ChangeNode(MeasureNode):
         """When everything has left every block."""
         last = max(state[0][-1] for state in states)
         return int((last + 1) * self.step + (self.blocks + 1) * self.block)
+
+    def surely(self, holds: bool, code: Code) -> Guard | None:
+        """Too little of the past as yet."""
+        if holds or self.measure.keyed is not None:
+            return None
+        state = code.state(self.measure)
+        whole = f"{state}[0][0] * {self.step} + {3 * self.block}"
+        young = f"{whole} if {state}[1][0] == 0 and now < {whole} else 0"
+        return Guard(f"never if {state} is None else {young}")
 
     def _edge_after(self, states: list[Any], now: Instant | None) -> Instant | None:
         """The next instant at which a bucket may cross a block's edge, or one more block of the past be whole."""

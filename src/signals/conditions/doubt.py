@@ -5,7 +5,7 @@ asks what was heard of that feed. Where nothing is promised, nothing is wrapped.
 
 Missing events can only be more events. So what more of them could not change stays known: a count that is already
 reached, an absence that is already refuted. All else is unknown while the feed is silent, and nobody is woken for
-that: known to unknown changes nothing (decision 0020). What is unknown is looked at again until the feed has caught
+that: known to unknown changes nothing (decision 19). What is unknown is looked at again until the feed has caught
 up.
 """
 
@@ -238,7 +238,8 @@ class Lasting(Doubt):
             return False, soonest(until, min(matures, filled))
         silent = [(each, found) for each in self.promises if (found := feeds.silence(each, now)) is not None]
         for promise, silence in silent:
-            until = soonest(until, _heard_again(silence, promise, now, self.holds_for or None))
+            spans = [span for span in (self.holds_for, matures - silence.start) if span > 0]
+            until = soonest(until, _heard_again(silence, promise, now, min(spans, default=None)))
         if silent:
             return None, until
         for promise in self.promises:  # what matured in a silence not yet too long may prove to have not

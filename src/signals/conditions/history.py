@@ -18,6 +18,7 @@ from signals.instant import DAY, EARLIEST, Duration, Instant, iso
 from signals.measures import Measure, leaves_window, tally_at
 from signals.operators import MISSING, numeric_predicate
 from signals.profile import holders
+from signals.sieve import Code, Guard, when
 
 
 class RegularNode(MeasureNode):
@@ -62,6 +63,12 @@ class LatestNode(MeasureNode):
     def _newest(self, moment: Moment) -> Any:
         return max(self.state(moment).values(), default=None)
 
+    def surely(self, holds: bool, code: Code) -> Guard | None:
+        if self.measure.keyed is not None:
+            return None
+        state = code.state(self.measure)
+        return when(f"{state} is not None and {state}[3]" if holds else f"{state} is None or not {state}[3]")
+
     def test(self, moment: Moment) -> Answer:
         newest = self._newest(moment)
         return newest is not None and newest[3], self._role_until(moment)
@@ -102,6 +109,13 @@ class AbsentNode(MeasureNode):
             return False, until
         matures = last + self.holds_for
         return (True, until) if moment.now >= matures else (False, soonest(until, matures))
+
+    def surely(self, holds: bool, code: Code) -> Guard | None:
+        if self.role is not None:
+            return None
+        last = code.let(("last", self.measure.id), f"m.get({self.measure.id}, profile.created_at)")
+        matures = f"{last} + {self.holds_for}"
+        return when(f"now >= {matures}") if holds else Guard(f"{matures} if now < {matures} else 0")
 
     def days(self, moment: Moment) -> tuple[Any, Instant | None]:
         """The whole days since the last one, MISSING where nobody is in the role, and until when they stand."""

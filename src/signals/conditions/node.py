@@ -8,6 +8,7 @@ from signals.freshness import Feeds
 from signals.instant import Instant
 from signals.measures import Measure
 from signals.profile import Contact, Profile
+from signals.sieve import Code, Guard, every, some
 
 Answer: TypeAlias = tuple[bool | None, Instant | None]
 """`holds` (None: unknown) and `until`: the earliest instant at which that could change without an event (None: never)."""
@@ -52,6 +53,13 @@ class Node:
     def because(self, moment: Moment) -> Iterator[Evidence]:
         """The evidence, atom by atom."""
         yield {"condition": self.source, "holds": self.test(moment)[0], "saw": self.saw(moment)}
+
+    def surely(self, holds: bool, code: Code) -> Guard | None:
+        """Until when it certainly holds, or certainly does not, as a guard of a sieve; None where only `test` can tell.
+
+        Of what held at the last settling the guard may rely on the next look being set for when it may not any more.
+        """
+        return None
 
     def reads(self) -> Iterator[str]:
         """Tokens of what the fold may touch that could change the answer (`attribute:plan`, `measure:7`, …)."""
@@ -102,6 +110,9 @@ class Everything(Node):
             earliest = soonest(earliest, until)
         return (None if unknown else True), earliest
 
+    def surely(self, holds: bool, code: Code) -> Guard | None:
+        return (every if holds else some)([child.surely(holds, code) for child in self.children])
+
     def because(self, moment: Moment) -> Iterator[Evidence]:
         holds = self.test(moment)[0]
         for child in self.children:
@@ -130,6 +141,9 @@ class Anything(Everything):
             earliest = soonest(earliest, until)
         return (None if unknown else False), earliest
 
+    def surely(self, holds: bool, code: Code) -> Guard | None:
+        return (some if holds else every)([child.surely(holds, code) for child in self.children])
+
     def because(self, moment: Moment) -> Iterator[Evidence]:
         holds = self.test(moment)[0]
         for child in self.children:
@@ -147,6 +161,9 @@ class Negation(Node):
     def test(self, moment: Moment) -> Answer:
         holds, until = self.child.test(moment)
         return (None if holds is None else not holds), until
+
+    def surely(self, holds: bool, code: Code) -> Guard | None:
+        return self.child.surely(not holds, code)
 
     def because(self, moment: Moment) -> Iterator[Evidence]:
         for evidence in self.child.because(moment):

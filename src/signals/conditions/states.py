@@ -10,6 +10,7 @@ from signals.instant import DAY, Duration, Instant, format_duration, iso
 from signals.measures import leaves_window
 from signals.operators import MISSING, as_instant, dig, predicate, ratio
 from signals.profile import Contact, Profile, Write, ever_held, holders
+from signals.sieve import Code, Guard, when
 
 VACANT_AFTER = 14 * DAY
 """A role nobody ever held is vacant once the account is this old (semantics §3)."""
@@ -229,6 +230,11 @@ class SignalNode(Node):
             return False, None
         leaves = leaves_window(state.last_fired, self.window)
         return (True, leaves) if moment.now < leaves else (False, None)
+
+    def surely(self, holds: bool, code: Code) -> Guard | None:
+        if self.window is not None:
+            return None
+        return when(f"{code.constant(self.signal)} {'in' if holds else 'not in'} opened")
 
     def saw(self, moment: Moment) -> Any:
         state = moment.profile.signals.get(self.signal)

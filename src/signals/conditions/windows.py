@@ -13,6 +13,7 @@ from signals.instant import Duration, Instant
 from signals.measures import ALL, NOT_TEXT, Measure, tally_at
 from signals.operators import MISSING, is_number, numeric_predicate, ratio
 from signals.profile import holders
+from signals.sieve import Code, Guard, when
 
 
 class MeasureNode(Node):
@@ -175,6 +176,21 @@ class CountNode(WindowNode):
         place = bisect_right(totals, still, 1) if strict else bisect_left(totals, still, 1)
         return holds, ((buckets[place - 1] + 1) * self.step + self.far if place < len(totals) else None)
 
+    def surely(self, holds: bool, code: Code) -> Guard | None:
+        """Too few, and more come only with events; or still enough, and events only make them leave later."""
+        if self.crossing is None or not self.crossing[0]:
+            return None
+        _, strictly, threshold = self.crossing
+        state = code.state(self.measure)
+        counted = f"{state} or 0"
+        if self.far is not None:
+            gone = f"{state}[1][bisect_left({state}[0], (now - {self.far}) // {self.step})]"
+            counted = f"{state}[1][-1] - {gone} if {state} is not None else 0"
+        number = code.let(("count", self.measure.id, self.far), counted)
+        if not holds:
+            return code.below(number, threshold, strictly=strictly)
+        return when(f"{number} {'>=' if strictly else '>'} {code.constant(threshold)}")
+
     def _of_key(self, state: Any, now: Instant) -> int:
         if self.far is None:
             return int(state or 0)
@@ -253,6 +269,15 @@ class DistinctNode(WindowNode):
             if left < threshold if strict else left <= threshold:
                 return soonest((last + 1) * self.step + self.far, moves)
         return moves
+
+    def surely(self, holds: bool, code: Code) -> Guard | None:
+        """Fewer values than asked for were ever seen, and more come only with events."""
+        if holds or self.crossing is None or not self.crossing[0] or self.divisor is not None:
+            return None
+        _, strictly, threshold = self.crossing
+        state = code.state(self.measure)
+        number = code.let(("values", self.measure.id), f"len({state}) if {state} is not None else 0")
+        return code.below(number, threshold, strictly=strictly)
 
     def number(self, moment: Moment) -> Any:
         if self.far is None:
