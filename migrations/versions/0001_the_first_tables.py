@@ -71,9 +71,9 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_accounts_due_at", ["due_at"], unique=False, postgresql_where=sa.text("due_at IS NOT NULL")
         )
-        batch_op.create_index("ix_accounts_owner", ["owner"], unique=False)
-        batch_op.create_index("ix_accounts_stage", ["stage"], unique=False)
-        batch_op.create_index("ix_accounts_band", ["band"], unique=False)
+        batch_op.create_index("ix_accounts_owner", ["owner", "id"], unique=False)
+        batch_op.create_index("ix_accounts_stage", ["stage", "id"], unique=False)
+        batch_op.create_index("ix_accounts_band", ["band", "id"], unique=False)
 
     op.create_table(
         "answers",
@@ -298,7 +298,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account", "segment", name=op.f("pk_memberships")),
     )
     with op.batch_alter_table("memberships", schema=None) as batch_op:
-        batch_op.create_index("ix_memberships_segment", ["segment"], unique=False)
+        batch_op.create_index("ix_memberships_segment", ["segment", "account"], unique=False)
 
     op.create_table(
         "messages",
@@ -363,7 +363,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account", "signal", name=op.f("pk_open_signals")),
     )
     with op.batch_alter_table("open_signals", schema=None) as batch_op:
-        batch_op.create_index("ix_open_signals_signal", ["signal"], unique=False)
+        batch_op.create_index("ix_open_signals_signal", ["signal", "account"], unique=False)
 
     op.create_table(
         "positions",
@@ -387,7 +387,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account", "tag", name=op.f("pk_tags")),
     )
     with op.batch_alter_table("tags", schema=None) as batch_op:
-        batch_op.create_index("ix_tags_tag", ["tag"], unique=False)
+        batch_op.create_index("ix_tags_tag", ["tag", "account"], unique=False)
 
     op.create_table(
         "fillings",

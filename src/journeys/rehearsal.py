@@ -10,7 +10,7 @@ from journeys.playbook import Playbook
 from journeys.preview import preview
 from journeys.react import refill, unfilled
 from journeys.state import AccountState
-from journeys.store import accounts, feeds, outcomes
+from journeys.store import accounts, feeds, fillings, outcomes
 from journeys.store.database import Database
 from journeys.store.tables import accounts as table
 from signals.event import Event
@@ -64,7 +64,13 @@ class Trials:
         self, connection: sa.Connection, states: Sequence[AccountState], books: Sequence[Playbook]
     ) -> Iterator[tuple[AccountState, Sequence[Event]]]:
         """The states, each with its events where one of the playbooks counts anew."""
-        hungry = [state.profile.id for state in states if any(unfilled(state, book) for book in books)]
+        kept, nothing = fillings.kept(connection, {state.stamp for state in states}), frozenset[int]()
+        counted = {measure for book in books for measure in book.watched.measures}
+        hungry = [
+            state.profile.id
+            for state in states
+            if not counted <= kept.get(state.stamp, nothing) and any(unfilled(state, book) for book in books)
+        ]
         histories = outcomes.histories(connection, hungry)
         return ((state, histories.get(state.profile.id, ())) for state in states)
 

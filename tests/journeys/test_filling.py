@@ -17,6 +17,7 @@ from journeys.filling import Filler
 from journeys.impact import Counts
 from journeys.playbook import Playbook
 from journeys.playbooks import Playbooks
+from journeys.rehearsal import Trials
 from journeys.service import Service
 from journeys.state import AccountState
 from journeys.store.accounts import load
@@ -272,3 +273,26 @@ def test_the_clock_goes_on_with_what_was_left_half_filled_and_then_lets_be(offic
     office.activate({**QUIET, "severity": "info"})
     clock.fill_soon()  # or when it is told
     assert [clock.tick(), clock.tick()] == [1, 0]
+
+
+# ── in mind only ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_rehearsal_counts_what_the_filling_then_makes_and_writes_nothing(office: Office) -> None:
+    populate(office, NAMES)
+    populate(office, ["few"], 1)
+    wanted = office.library.put([parse("signals", SPIKE)], office.at)
+    coming = office.playbooks.with_these(wanted)
+    before = stored(office)
+    total, counts = Trials(office.database).rehearse(office.playbooks(), coming, office.at)
+    assert (total, counts["accounts"], counts["signal/spike/opened"]) == (6, 6, 5)
+    assert stored(office) == before
+    office.playbooks.activate(wanted, office.at)
+    assert office.finish().made == counts
+
+
+def test_a_rehearsal_of_many_looks_at_an_even_part(office: Office) -> None:
+    populate(office, [f"b{number}" for number in range(10)])
+    coming = office.playbooks.with_these(office.library.put([parse("signals", SPIKE)], office.at))
+    total, counts = Trials(office.database).rehearse(office.playbooks(), coming, office.at, sample=5)
+    assert (total, counts["accounts"]) == (10, 5)

@@ -206,9 +206,9 @@ accounts = sa.Table(
     _maybe("owner", Text),
     _maybe("band", Text),
     sa.Index("ix_accounts_due_at", "due_at", postgresql_where=sa.text("due_at IS NOT NULL")),
-    sa.Index("ix_accounts_owner", "owner"),
-    sa.Index("ix_accounts_stage", "stage"),
-    sa.Index("ix_accounts_band", "band"),
+    sa.Index("ix_accounts_owner", "owner", "id"),
+    sa.Index("ix_accounts_stage", "stage", "id"),
+    sa.Index("ix_accounts_band", "band", "id"),
 )
 contacts = sa.Table(
     "contacts",
@@ -266,14 +266,14 @@ open_signals = sa.Table(
     _column("since", At),
     _column("severity", Text),
     _column("evidence", Json),
-    sa.Index("ix_open_signals_signal", "signal"),
+    sa.Index("ix_open_signals_signal", "signal", "account"),
 )
 tags = sa.Table(
     "tags",
     metadata,
     _column("account", Text, primary_key=True),
     _column("tag", Text, primary_key=True),
-    sa.Index("ix_tags_tag", "tag"),
+    sa.Index("ix_tags_tag", "tag", "account"),
 )
 memberships = sa.Table(
     "memberships",
@@ -281,7 +281,7 @@ memberships = sa.Table(
     _column("account", Text, primary_key=True),
     _column("segment", Text, primary_key=True),
     _column("since", At),
-    sa.Index("ix_memberships_segment", "segment"),
+    sa.Index("ix_memberships_segment", "segment", "account"),
 )
 health_ledger = sa.Table(
     "health_ledger",  # what moved each account's score, whole points for whole points; `number` counts per account
