@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("api.house", "api.tale", "api.wire")
+pytest.register_assert_rewrite("api.hooked", "api.house", "api.tale", "api.wire")
 
 # After their asserts were told to be rewritten.
 from api.house import House, MakeHouse, blank  # noqa: E402
