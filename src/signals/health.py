@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from signals.conditions import Moment, Node, compile_condition
+from signals.conditions import Moment, compile_condition
+from signals.conditions.doubt import unsure
+from signals.conditions.node import soonest
 from signals.conditions.numbers import Number
 from signals.conditions.scores import HEALTH
-from signals.definitions import Flag, HealthMeasure, HealthRules
+from signals.definitions import HealthMeasure, HealthRules
 from signals.event import Event
+from signals.freshness import Promises
 from signals.instant import LATEST, Duration, Instant
 from signals.ledger import Entry, entries
 from signals.profile import Profile
@@ -22,16 +25,31 @@ STEPS_AHEAD = 16
 """How many changes of a number or flag are looked through for one that changes the score; beyond, `until` is early."""
 
 
+Part = tuple[float | None, Points, Instant | None]
+"""Of a measure its value, its points, and until when they stand."""
+
+
 class Gauge:
     """One measure, compiled: the points its number is worth now."""
 
-    def __init__(self, measure: HealthMeasure) -> None:
-        self.measure, self.key, self.weight = measure, measure.key, measure.weight
+    def __init__(self, measure: HealthMeasure, promises: Promises | None = None) -> None:
+        self.key, self.weight = measure.key, measure.weight
         self.number = Number(measure.value, measure.known_for)
+        self.doubt = unsure(self.number.node, promises)
         self._if_missing = 0.0 if measure.missing == "zero" else None
         self._numbers = [number for number, _ in measure.map]
         self._points = [float(points) for _, points in measure.map]
         self._slopes = [(high - low) / (right - left) for (left, low), (right, high) in pairwise(measure.map)]
+
+    def read(self, moment: Moment, stood: Standing | None) -> Part:
+        """The measure now; while a silent feed makes it unknown, it stays as it stood."""
+        again = None
+        if self.doubt is not None:
+            unknown, again = self.doubt.doubts(moment)
+            if unknown:
+                return (None, None, again) if stood is None else (stood.value, stood.points, again)
+        value, until = self.number.read(moment)
+        return value, self.points(value), until if again is None else soonest(until, again)
 
     def points(self, value: float | None) -> Points:
         """The map's points for a number, those of its ends beyond them; by policy where it is missing."""
@@ -46,35 +64,46 @@ class Gauge:
 
 
 class Sheet(NamedTuple):
-    """All a score is made of, at one instant: values and points by measure, the flags that hold; None: unknown."""
+    """All a score is made of at one instant. `stands` says until when each measure, then each flag, is as it is."""
 
-    values: list[float | None]
-    points: list[Points]
+    measures: list[Standing]
     flags: list[bool | None]
+    stands: list[Instant | None]
+
+    @property
+    def points(self) -> list[Points]:
+        """The points of every measure."""
+        return [one.points for one in self.measures]
 
 
 class Scorecard:
-    """A health definition, compiled."""
+    """A health definition, compiled; `promises` are what its measures and flags doubt by."""
 
-    def __init__(self, rules: HealthRules) -> None:
+    def __init__(self, rules: HealthRules, promises: Promises | None = None) -> None:
         self.rules = rules
-        self.gauges = [Gauge(measure) for measure in rules.measures]
+        self.gauges = [Gauge(measure, promises) for measure in rules.measures]
         self._weights = [gauge.weight for gauge in self.gauges]
-        self.flags: list[tuple[Flag, Node]] = [(flag, compile_condition(flag.when)) for flag in rules.flags]
+        self._doubts = any(gauge.doubt is not None for gauge in self.gauges)
+        self.flags = [(flag, compile_condition(flag.when, promises)) for flag in rules.flags]
 
-    def read(self, moment: Moment) -> tuple[Sheet, list[Instant | None]]:
-        """The sheet now, and for each measure, then each flag, until when that part of it stands."""
-        values, points, flags, stands = [], [], [], []
+    def read(self, moment: Moment) -> Sheet:
+        """The sheet now. A flag of which nothing is known is None on it."""
+        known = self.stood(moment.profile)
+        measures, flags, stands = [], [], []
         for gauge in self.gauges:
-            value, until = gauge.number.read(moment)
-            values.append(value)
-            points.append(gauge.points(value))
+            value, points, until = gauge.read(moment, known.get(gauge.key))
+            measures.append(Standing(gauge.key, gauge.weight, value, points))
             stands.append(until)
         for _, node in self.flags:
             holds, until = node.test(moment)
             flags.append(holds)
             stands.append(until)
-        return Sheet(values, points, flags), stands
+        return Sheet(measures, flags, stands)
+
+    def stood(self, profile: Profile) -> dict[str, Standing]:
+        """How the measures stood when the score changed last, for those of which nothing may be known."""
+        health = profile.health
+        return {} if health is None or not self._doubts else {one.key: one for one in health.measures}
 
     def score(self, points: Iterable[Points]) -> int | None:
         """The weighted mean of the points that count, rounded half up at the end; None where none count."""
@@ -92,21 +121,19 @@ class Scorecard:
         caps: list[Band] = [flag.cap for (flag, _), holds in zip(self.flags, flags, strict=True) if holds]
         return min((self.rules.bands.of(score), *caps), key=BANDS.index)
 
-    def next_turn(
-        self, profile: Profile, sheet: Sheet, stands: Sequence[Instant | None], now: Instant
-    ) -> Instant | None:
+    def next_turn(self, moment: Moment, sheet: Sheet) -> Instant | None:
         """The next instant at which score, band or flags change by themselves; early at worst (`STEPS_AHEAD`).
 
-        `stands` says until when each part of the sheet stands. What lies behind the instant at which the profile is
-        looked at anyway, nobody needs to know yet.
+        What lies behind the instant at which the profile is looked at anyway, nobody needs to know yet.
         """
-        horizon = profile.look_at if profile.look_at is not None and profile.look_at > now else LATEST
-        if not any(stands):
+        if not any(sheet.stands):
             return None
-        ahead = _Ahead(self, sheet, stands)
+        look_at = moment.profile.look_at
+        horizon = look_at if look_at is not None and look_at > moment.now else LATEST
+        ahead = _Ahead(self, sheet, self.stood(moment.profile))
         for _ in range(STEPS_AHEAD):
             at = ahead.next()
-            if at is None or at >= horizon or ahead.turns(Moment(profile, at)):
+            if at is None or at >= horizon or ahead.turns(moment._replace(now=at)):
                 return at
         return at
 
@@ -114,11 +141,11 @@ class Scorecard:
 class _Ahead:
     """A sheet moved from one change of its parts to the next, to find the one that turns the score or a flag."""
 
-    def __init__(self, card: Scorecard, sheet: Sheet, stands: Sequence[Instant | None]) -> None:
-        self._card, self._flags = card, sheet.flags
-        self._score = card.score(sheet.points)
-        self._points = list(sheet.points)
-        self._stands = {place: until for place, until in enumerate(stands) if until is not None}
+    def __init__(self, card: Scorecard, sheet: Sheet, stood: dict[str, Standing]) -> None:
+        self._card, self._flags, self._stood = card, sheet.flags, stood
+        self._points = sheet.points
+        self._score = card.score(self._points)
+        self._stands = {place: until for place, until in enumerate(sheet.stands) if until is not None}
 
     def next(self) -> Instant | None:
         """When the next part changes."""
@@ -130,8 +157,7 @@ class _Ahead:
         for place in [place for place, until in self._stands.items() if until <= moment.now]:
             if place < len(self._points):
                 gauge = self._card.gauges[place]
-                value, stands = gauge.number.read(moment)
-                points = gauge.points(value)
+                _, points, stands = gauge.read(moment, self._stood.get(gauge.key))
                 moved = moved or points != self._points[place]
                 self._points[place] = points
             else:
@@ -148,9 +174,9 @@ class _Ahead:
 class HealthWatch(Watch):
     """Keeps the account's score, its past, and the ledger that explains it."""
 
-    def __init__(self, rules: HealthRules, keep: Duration = 0) -> None:
+    def __init__(self, rules: HealthRules, keep: Duration = 0, promises: Promises | None = None) -> None:
         """`keep`: how far back scores are to be remembered, at least as far as the trend looks."""
-        self.card, self.keep = Scorecard(rules), max(keep, TREND)
+        self.card, self.keep = Scorecard(rules, promises), max(keep, TREND)
         numbers = [gauge.number for gauge in self.card.gauges]
         super().__init__(HEALTH, HEALTH, [*numbers, *(node for _, node in self.card.flags)])
         self._read_by = {gauge.key: frozenset(gauge.number.reads()) for gauge in self.card.gauges}
@@ -169,25 +195,22 @@ class HealthWatch(Watch):
 
     def standings(self, moment: Moment) -> list[Standing]:
         """How every measure stands at this moment."""
-        return self._standings(self.card.read(moment)[0])
-
-    def _standings(self, sheet: Sheet) -> list[Standing]:
-        parts = zip(self.card.gauges, sheet.values, sheet.points, strict=True)
-        return [Standing(gauge.key, gauge.weight, value, points) for gauge, value, points in parts]
+        return self.card.read(moment).measures
 
     def settle(self, sight: Sight) -> Instant | None:
         profile = sight.profile
         before = profile.health or Health(self.card.rules.version)
-        sheet, stands = self.card.read(sight.moment)
+        sheet = self.card.read(sight.moment)
         score, flags = self.card.score(sheet.points), self._flags(before, sheet, sight.now)
         band = self.card.band(score, [flag.key in flags for flag, _ in self.card.flags])
-        if profile.health is None or self._differs(before, score, band, flags):
-            after = self._after(before, sheet, sight.now, score, band, flags)
+        found = Health(self.card.rules.version, score, band, sheet.measures, flags)
+        if profile.health is None or self._differ(before, found):
+            after = self._with_past(before, found, sight.now)
             told = entries(profile.id, sight.now, before, after)
             profile.health = msgspec.structs.replace(after, told=before.told + len(told))
             sight.ledger += told
             sight.touched.add(HEALTH)
-        return self.card.next_turn(profile, sheet, stands, sight.now)
+        return self.card.next_turn(sight.moment, sheet)
 
     def _flags(self, before: Health, sheet: Sheet, now: Instant) -> dict[str, Instant]:
         """The flags that hold, with since when; one of which nothing is known stands as it stood."""
@@ -197,25 +220,16 @@ class HealthWatch(Watch):
             if (flag.key in before.flags if holds is None else holds)
         }
 
-    def _differs(
-        self, before: Health, score: int | None, band: Band | None, flags: dict[str, Instant]
-    ) -> bool:
-        found = (before.version, before.score, before.band, before.flags)
-        return found != (self.card.rules.version, score, band, flags)
+    def _differ(self, before: Health, found: Health) -> bool:
+        return (before.score, before.band, before.flags, before.version) != (
+            *(found.score, found.band, found.flags, found.version),
+        )
 
-    def _after(
-        self,
-        before: Health,
-        sheet: Sheet,
-        now: Instant,
-        score: int | None,
-        band: Band | None,
-        flags: dict[str, Instant],
-    ) -> Health:
-        version = self.card.rules.version
+    def _with_past(self, before: Health, found: Health, now: Instant) -> Health:
+        """With the scores before it, unless they are another definition's: those are no measure for this one's."""
         times, scores = before.times, before.scores
-        if before.version != version:
-            times, scores = [now], [score]  # another definition's scores are no measure for this one's
-        elif not times or before.score != score:
-            times, scores = before.later(now, score, self.keep)
-        return Health(version, score, band, self._standings(sheet), flags, times, scores)
+        if before.version != found.version:
+            times, scores = [now], [found.score]
+        elif not times or before.score != found.score:
+            times, scores = before.later(now, found.score, self.keep)
+        return msgspec.structs.replace(found, times=times, scores=scores)

@@ -71,7 +71,7 @@ class Watched:
         watches += (MilestoneWatch(each, promises) for each in milestones)
         watches += [StageWatch(stages, promises)] if stages else []
         nodes = [*(node for watch in watches for node in watch.nodes), *also]
-        self.health = None if health is None else HealthWatch(health, _memory(nodes))
+        self.health = None if health is None else HealthWatch(health, _memory(nodes), promises)
         watches += [self.health] if self.health is not None else []
         nodes += self.health.nodes if self.health is not None else []
         self.measures: dict[int, Measure] = shared(measure for node in nodes for measure in node.measures())

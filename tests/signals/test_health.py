@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from builders import Account, after_start, attributes, event, playbook, segment, signal
+from builders import START, Account, after_start, attributes, event, playbook, segment, signal
+from journeys.playbook import Playbook
 from journeys.react import refill
 from signals.conditions import Moment, compile_condition
 from signals.definitions import HealthRules, Signal
 from signals.event import Event
+from signals.freshness import Feeds, Heard
 from signals.health import Gauge
 from signals.instant import parse_duration
 from signals.ledger import Entry, apportion, shares
@@ -204,7 +206,8 @@ def test_a_mean_keeps_its_last_value_when_its_window_is_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "whole"), [(50.5, 51), (50.49, 50), (0.5, 1), (74.4999999, 74), (74.49999999999999, 75), (2.675 * 100, 268)]
+    ("number", "whole"),
+    [(50.5, 51), (50.49, 50), (0.5, 1), (74.4999999, 74), (74.49999999999999, 75), (2.675 * 100, 268)],
 )
 def test_a_score_is_rounded_half_up_at_the_end(number: float, whole: int) -> None:
     assert half_up(number) == whole
@@ -477,3 +480,42 @@ def test_where_no_health_is_defined_nothing_is_kept() -> None:
     account = Account(playbook())
     account.happens("login")
     assert account.state.profile.health is None
+
+
+# ── freshness ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+FEEDS = {"feeds": [{"source": "test", "types": ["login"], "every": "6h"}]}
+
+
+def heard(book: Playbook, *spans: str) -> Playbook:
+    """The playbook after events of the feed at these times."""
+    known = Feeds({("test", parse_duration("6h")): Heard(START)})
+    return book.seeing(known.hear("test", [after_start(span) for span in spans]))
+
+
+def test_while_a_feed_is_silent_its_measures_stay_as_they_stood_and_the_others_move() -> None:
+    account = Account(playbook(policies=FEEDS, health=rules(LOGINS, NPS)))
+    account.book = heard(account.book, "1h")
+    account.happens("login", "1h")
+    account.live(attributes("2h", nps=9))
+    assert health(account).score == 50
+    account.until("9d")  # seven days after the login, which nobody can know to have been the last
+    assert health(account).score == 50
+    account.live(attributes("9d", nps=5))
+    assert health(account).score == 30
+
+
+def test_when_the_feed_speaks_again_nothing_falls_for_the_gap() -> None:
+    drop = signal("drop", when={"health": "change", "in": "14d", "lte": -5})
+    account = Account(playbook(policies=FEEDS, health=rules(LOGINS), signals=[drop]))
+    account.book = heard(account.book, "1h")
+    account.happens("login", "1h")
+    account.until("15d")
+    account.book = heard(account.book, "1h", "360h")
+    account.happens("login", "360h")
+    assert health(account).score == 10  # the window overlaps the gap: nobody knows what is missing
+    for hours in range(364, 540, 5):
+        account.book = heard(account.book, "1h", *(f"{each}h" for each in range(360, hours + 1, 5)))
+        account.happens("login", f"{hours}h")
+    assert health(account).score == 100
+    assert account.edges() == []

@@ -11,6 +11,7 @@ from journeys.api.paging import Cursors, Paged, PageOf, found
 from journeys.api.reads import Guard, Key
 from journeys.api.resources import Band, Reason
 from journeys.playbook import Playbook
+from journeys.store import feeds
 from journeys.store.accounts import load
 from journeys.store.database import Database
 from journeys.store.reads import scores
@@ -89,10 +90,10 @@ def router(
     @routes.get("/accounts/{account}/health", response_model=HealthResource, dependencies=may)
     def health(account: Key, asked: Annotated[Paged, fastapi.Query()]) -> dict[str, Any]:
         """The health of an account: score, band, every measure and flag, and every change explained, newest first."""
-        live = playbook()
         with Cursors(), database.read() as connection:
+            live = feeds.seen(connection, playbook())
             state = load(connection, account)
-            known = None if state is None else scores.whole(state, clock(), live.watched.health, live.stamp)
+            known = None if state is None else scores.whole(state, clock(), live)
             told = scores.ledger(connection, account, limit=asked.limit, cursor=asked.cursor)
             return {**found("account", account, known), "ledger": told}
 

@@ -62,6 +62,18 @@ def _leaf(node: Node, promises: Promises, negated: bool) -> Node:
     return node if rests is None else Counting(node, made, rests)
 
 
+def unsure(node: Node, promises: Promises | None) -> "Counting | None":
+    """What doubts a number that is not compared; None where it rests on nothing promised. It is unknown while a feed
+    behind it is silent, and while its window holds a silence that is over.
+    """
+    types = [pattern for measure in node.measures() for pattern in measure.types]
+    made = () if promises is None else promises.on(types)
+    if not made:
+        return None
+    rests = _rests_on(node, negated=False) or Rests(sure=None)
+    return Counting(node, made, rests._replace(sure=None, drop=rests.far is not None))
+
+
 def _missed(node: MissedNode, promises: Promises) -> Node:
     """What is awaited may have come unheard, and so may what it should follow: each has feeds of its own."""
     awaited, begun = promises.on(node.wanted.types), promises.on(node.after.types)
@@ -173,6 +185,13 @@ class Counting(Doubt):
             return holds, until
         found, again = self._doubt(moment, moment.feeds)
         return (holds if found is None else None), soonest(until, again)
+
+    def doubts(self, moment: Moment) -> tuple[bool, Instant | None]:
+        """Whether a silence makes it unknown, and when to look again for that."""
+        if moment.feeds is None:
+            return False, None
+        found, again = self._doubt(moment, moment.feeds)
+        return found is not None, again
 
     def silence(self, moment: Moment) -> tuple[Promise, Silence] | None:
         return None if moment.feeds is None else self._doubt(moment, moment.feeds)[0]

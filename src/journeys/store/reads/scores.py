@@ -5,13 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from journeys.playbook import Playbook
 from journeys.state import AccountState
 from journeys.store.accounts import load
 from journeys.store.reads.page import DEFAULT_LIMIT, Listing, Page, fetch
 from journeys.store.reads.sentences import shown, words
 from journeys.store.tables import health_ledger
 from signals.conditions import Moment
-from signals.health import HealthWatch
 from signals.instant import Instant, iso, iso_or_none
 from signals.score import TREND, Band, Health, Standing, reasons
 
@@ -31,28 +31,25 @@ def health_json(health: Health | None, now: Instant) -> dict[str, Any] | None:
     }
 
 
-def whole(
-    state: AccountState, now: Instant, watch: HealthWatch | None = None, stamp: int | None = None
-) -> dict[str, Any]:
+def whole(state: AccountState, now: Instant, playbook: Playbook | None = None) -> dict[str, Any]:
     """All a score is made of: every measure, every flag.
 
-    By the live definition (`watch`) they are shown as they stand now, with the names it gives them. Without it, or
-    where the account has not been brought to it yet (`stamp`), as they stood when the score changed last.
+    By the live definition (`playbook`) they are shown as they stand now, with the names it gives them. Without it, or
+    where the account has not been brought to it yet, as they stood when the score changed last.
     """
     health = state.profile.health
     none: dict[str, Any] = {"score": None, "band": None, "trend": None, "reasons": [], "version": None}
     about = {"account": state.profile.id, **(health_json(health, now) or none), "measures": [], "flags": []}
     if health is None:
         return about
-    if watch is None or state.stamp != stamp:
+    if playbook is None or playbook.watched.health is None or state.stamp != playbook.stamp:
         flags = [_flag(key, None, None, health) for key in health.flags]
         return {**about, "measures": _measures(health.measures, {}), "flags": flags}
-    rules = watch.card.rules
+    rules = playbook.watched.health.card.rules
+    standings = playbook.watched.health.standings(Moment(state.profile, now, feeds=playbook.feeds))
     return {
         **about,
-        "measures": _measures(
-            watch.standings(Moment(state.profile, now)), {one.key: one.name for one in rules.measures}
-        ),
+        "measures": _measures(standings, {one.key: one.name for one in rules.measures}),
         "flags": [_flag(flag.key, flag.name, flag.cap, health) for flag in rules.flags],
     }
 
