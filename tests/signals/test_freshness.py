@@ -281,6 +281,7 @@ def test_what_is_unknown_is_looked_at_again_at_the_feeds_own_pace_or_sooner() ->
         ({"count": "product.used", "in": "10m", "lt": 3}, 10 * MINUTE),
         ({"latest": "product.used", "where": {"n": 1}}, EVERY),
         ({"not_reached": "live"}, EVERY),
+        ({"absent": "product.used", "for": "433h"}, HOUR),  # matured an hour into the silence
     ]
     for condition, span in wait:
         assert answer(condition, QUIET, SILENT, heard()) == (None, SILENT + span)
@@ -331,7 +332,9 @@ def test_milestones_derived_from_promised_types_are_doubted_too() -> None:
     feeds = Feeds({("stripe", DAY): Heard(START)})
     watch(profile, book.watched, START + 2 * DAY, None, feeds=feeds)
     assert profile.stage is None
-    watch(profile, book.watched, START + 2 * DAY, None, feeds=feeds.hear("stripe", [START + 2 * DAY]))
+    again = profile.look_at
+    assert again == START + 3 * DAY
+    watch(profile, book.watched, again, None, feeds=feeds.hear("stripe", [again]))
     assert profile.stage == "new"
 
 
