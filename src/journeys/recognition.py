@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from msgspec.structs import replace
 
 from journeys.arrivals import Arrival
-from journeys.store import dead, outcomes, visitors
+from journeys.store import dead, feeds, outcomes, visitors
 from journeys.store.accounts import LostUpdate
 from journeys.store.visitors import SignIn, Waiting
 from signals.event import Event, Named, encode, pack
@@ -149,10 +149,18 @@ class Visits:
             (name, _waiting(a, problem)) for name, a, problem in self._waiting if a.record.offset < following
         ]
         visitors.keep(self._connection, kept, self._now)
+        self._tell_feeds(waiting.named.event for _, waiting in kept)
         gone = [entry for entry, offset in self._released if offset < following]
         visitors.let_go(self._connection, [entry.named.key for entry in gone])
         letters = [entry.letter for entry in gone if entry.letter is not None]
         dead.replayed(self._connection, letters, self._now)
+
+    def _tell_feeds(self, events: Iterable[Event]) -> None:
+        """A feed has spoken, of whomever it was."""
+        told: dict[str, list[Instant]] = {}
+        for event in events:
+            told.setdefault(event.source, []).append(event.time)
+        feeds.hear(self._connection, told)
 
 
 def visitor_of(event: Event) -> str | None:

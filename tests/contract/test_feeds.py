@@ -124,6 +124,15 @@ def test_a_batch_that_is_rolled_back_was_not_heard(store: Database) -> None:
     assert known(store).known[USAGE.key].newest == START + HOUR
 
 
+def test_a_feed_that_speaks_of_people_nobody_knows_yet_has_spoken(store: Database) -> None:
+    made, log, feed = service(store), EmbeddedLog(store), LogFeed(store)
+    time = START + HOUR
+    visit = Event("v1", "mixpanel", "product.viewed", time, None, None, {"anonymous_id": "v"}, time)
+    log.append([visit])
+    made.take(feed.poll(10, 0), time)
+    assert known(store).known[USAGE.key].newest == time
+
+
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_the_size_of_batches_changes_nothing(store: Database, size: int) -> None:
     made, log, feed = service(store), EmbeddedLog(store), LogFeed(store)
