@@ -37,13 +37,16 @@ class Visits:
 
     def __init__(self, connection: sa.Connection, arrivals: Sequence[Arrival], now: Instant) -> None:
         self._connection, self._now = connection, now
-        self._visitors = {a.key: name for a in arrivals if (name := visitor_of(a.event)) is not None}
+        nameless = (a for a in arrivals if a.event.account is None and a.event.contact is None)
+        self._visitors = {a.key: name for a in nameless if (name := visitor_of(a.event)) is not None}
         self._known: dict[str, list[SignIn]] = {}
         self._stored: dict[str, list[Waiting]] = {}
         self._waiting: list[tuple[str, Arrival, Problem]] = []
         self._signed_in: list[tuple[str, SignIn, int]] = []
         self._released: list[tuple[Waiting, int]] = []
-        signing = [(name, a.event) for a in arrivals for name in signs_in(a.event)]
+        signing = [
+            (name, a.event) for a in arrivals if a.event.type in _SIGNS_IN for name in signs_in(a.event)
+        ]
         self._signing = bool(signing)
         self._load({*self._visitors.values(), *(name for name, _ in signing)}, {name for name, _ in signing})
         self._hoped = dict(self._known)
@@ -194,12 +197,19 @@ def who_at(sign_ins: Sequence[SignIn], time: Instant) -> SignIn | None:
 
 
 def with_sign_in(sign_ins: Sequence[SignIn], new: SignIn) -> list[SignIn]:
-    """The sign-ins by time with one more; of the same person in a row the first is kept."""
+    """The sign-ins by time with one more; of the same person in a row the first and the last are kept, so that a
+    late one of somebody else finds its place between them.
+    """
     kept: list[SignIn] = []
-    for each in sorted((*sign_ins, new), key=_order):
-        if not kept or (kept[-1].contact, kept[-1].account) != (each.contact, each.account):
-            kept.append(each)
+    for each in sorted({*sign_ins, new}, key=_order):
+        if len(kept) > 1 and _same(kept[-2], kept[-1]) and _same(kept[-1], each):
+            kept.pop()
+        kept.append(each)
     return kept[-MOST_SIGN_INS:]
+
+
+def _same(one: SignIn, other: SignIn) -> bool:
+    return (one.contact, one.account) == (other.contact, other.account)
 
 
 def _order(sign_in: SignIn) -> tuple[Instant, str, str]:

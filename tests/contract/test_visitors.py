@@ -138,6 +138,19 @@ def test_two_people_at_one_browser_stay_two(store: Database) -> None:
     assert [who[f"v{n}"] for n in (1, 2, 15, 16, 25, 26)] == ["ann", "ann", "ann", "ann", "bob", "bob"]
 
 
+@pytest.mark.parametrize("order", [(1, 3, 2), (3, 2, 1), (2, 3, 1), (1, 2, 3)])
+def test_who_was_there_when_does_not_depend_on_which_sign_in_is_heard_of_first(
+    store: Database, order: tuple[int, ...]
+) -> None:
+    topic = Topic(store)
+    users = {1: "ann", 2: "bob", 3: "ann"}
+    for number in order:
+        topic.bring(signed_in(users[number], number=10 * number))
+    topic.bring(visit(5), visit(15), visit(25), visit(35))
+    who = {name: contact for name, _, contact, _ in topic.folded()}
+    assert [who[f"v{n}"] for n in (5, 15, 25, 35)] == ["ann", "ann", "bob", "ann"]
+
+
 def test_the_same_id_with_other_content_is_a_conflict_while_it_waits_too(store: Database) -> None:
     topic = Topic(store)
     topic.bring(visit(1))
