@@ -82,6 +82,8 @@ class ChangeNode(MeasureNode):
         until = self._role_until(moment)
         if not states:
             return False, until
+        if sum(state[1][-1] - state[1][0] for state in states) < 2 * self.at_least:
+            return False, until  # the median of two blocks or more is at most half of all there is
         whole_at = min(state[0][0] for state in states) * self.step + 3 * self.block
         if now < whole_at and not any(state[1][0] for state in states):
             return False, soonest(whole_at, until)  # fewer than two blocks before the recent one
