@@ -15,7 +15,7 @@ from signals.conditions.scores import HEALTH
 from signals.definitions import HealthMeasure, HealthRules
 from signals.event import Event
 from signals.freshness import Promises
-from signals.instant import LATEST, Duration, Instant
+from signals.instant import Duration, Instant
 from signals.ledger import Entry, entries
 from signals.profile import Profile
 from signals.score import BANDS, TREND, Band, Health, Points, Standing, half_up
@@ -23,6 +23,9 @@ from signals.watches import Sight, Watch
 
 STEPS_AHEAD = 16
 """How many changes of a number or flag are looked through for one that changes the score; beyond, `until` is early."""
+
+STEPS_AT_EVENTS = 4
+"""The same where an event asks: the next one asks again, and few accounts are silent until then."""
 
 
 Part = tuple[float | None, Points, Instant | None]
@@ -64,16 +67,14 @@ class Gauge:
 
 
 class Sheet(NamedTuple):
-    """All a score is made of at one instant. `stands` says until when each measure, then each flag, is as it is."""
+    """All a score is made of at one instant: by measure the value and its points, by flag whether it holds (None:
+    unknown). `stands` says until when each measure, then each flag, is as it is.
+    """
 
-    measures: list[Standing]
+    values: list[float | None]
+    points: list[Points]
     flags: list[bool | None]
     stands: list[Instant | None]
-
-    @property
-    def points(self) -> list[Points]:
-        """The points of every measure."""
-        return [one.points for one in self.measures]
 
 
 class Scorecard:
@@ -87,18 +88,24 @@ class Scorecard:
         self.flags = [(flag, compile_condition(flag.when, promises)) for flag in rules.flags]
 
     def read(self, moment: Moment) -> Sheet:
-        """The sheet now. A flag of which nothing is known is None on it."""
+        """The sheet now."""
         known = self.stood(moment.profile)
-        measures, flags, stands = [], [], []
+        sheet = Sheet([], [], [], [])
         for gauge in self.gauges:
             value, points, until = gauge.read(moment, known.get(gauge.key))
-            measures.append(Standing(gauge.key, gauge.weight, value, points))
-            stands.append(until)
+            sheet.values.append(value)
+            sheet.points.append(points)
+            sheet.stands.append(until)
         for _, node in self.flags:
             holds, until = node.test(moment)
-            flags.append(holds)
-            stands.append(until)
-        return Sheet(measures, flags, stands)
+            sheet.flags.append(holds)
+            sheet.stands.append(until)
+        return sheet
+
+    def standings(self, sheet: Sheet) -> list[Standing]:
+        """The measures of the sheet by key."""
+        parts = zip(self.gauges, sheet.values, sheet.points, strict=True)
+        return [Standing(gauge.key, gauge.weight, value, points) for gauge, value, points in parts]
 
     def stood(self, profile: Profile) -> dict[str, Standing]:
         """How the measures stood when the score changed last, for those of which nothing may be known."""
@@ -121,19 +128,12 @@ class Scorecard:
         caps: list[Band] = [flag.cap for (flag, _), holds in zip(self.flags, flags, strict=True) if holds]
         return min((self.rules.bands.of(score), *caps), key=BANDS.index)
 
-    def next_turn(self, moment: Moment, sheet: Sheet) -> Instant | None:
-        """The next instant at which score, band or flags change by themselves; early at worst (`STEPS_AHEAD`).
-
-        What lies behind the instant at which the profile is looked at anyway, nobody needs to know yet.
-        """
-        if not any(sheet.stands):
-            return None
-        look_at = moment.profile.look_at
-        horizon = look_at if look_at is not None and look_at > moment.now else LATEST
-        ahead = _Ahead(self, sheet, self.stood(moment.profile))
-        for _ in range(STEPS_AHEAD):
+    def next_turn(self, moment: Moment, sheet: Sheet, steps: int = STEPS_AHEAD) -> Instant | None:
+        """The next instant at which score, band or flags change by themselves; early where it lies `steps` ahead."""
+        at, ahead = None, _Ahead(self, sheet, self.stood(moment.profile))
+        for _ in range(steps):
             at = ahead.next()
-            if at is None or at >= horizon or ahead.turns(moment._replace(now=at)):
+            if at is None or ahead.turns(moment._replace(now=at)):
                 return at
         return at
 
@@ -143,7 +143,7 @@ class _Ahead:
 
     def __init__(self, card: Scorecard, sheet: Sheet, stood: dict[str, Standing]) -> None:
         self._card, self._flags, self._stood = card, sheet.flags, stood
-        self._points = sheet.points
+        self._points = list(sheet.points)
         self._score = card.score(self._points)
         self._stands = {place: until for place, until in enumerate(sheet.stands) if until is not None}
 
@@ -154,21 +154,21 @@ class _Ahead:
     def turns(self, moment: Moment) -> bool:
         """Move all parts that change at this instant; whether score or flags are others then."""
         turned = moved = False
-        for place in [place for place, until in self._stands.items() if until <= moment.now]:
-            if place < len(self._points):
+        stands, points = self._stands, self._points
+        for place in [place for place, until in stands.items() if until <= moment.now]:
+            if place < len(points):
                 gauge = self._card.gauges[place]
-                _, points, stands = gauge.read(moment, self._stood.get(gauge.key))
-                moved = moved or points != self._points[place]
-                self._points[place] = points
+                _, found, until = gauge.read(moment, self._stood.get(gauge.key))
+                moved = moved or found != points[place]
+                points[place] = found
             else:
-                flag = place - len(self._points)
-                holds, stands = self._card.flags[flag][1].test(moment)
-                turned = turned or holds is not self._flags[flag]
-            if stands is None:
-                del self._stands[place]
+                holds, until = self._card.flags[place - len(points)][1].test(moment)
+                turned = turned or holds is not self._flags[place - len(points)]
+            if until is None:
+                del stands[place]
             else:  # an `until` that is not ahead would never let time pass
-                self._stands[place] = max(stands, moment.now + 1)
-        return turned or (moved and self._card.score(self._points) != self._score)
+                stands[place] = max(until, moment.now + 1)
+        return turned or (moved and self._card.score(points) != self._score)
 
 
 class HealthWatch(Watch):
@@ -195,22 +195,27 @@ class HealthWatch(Watch):
 
     def standings(self, moment: Moment) -> list[Standing]:
         """How every measure stands at this moment."""
-        return self.card.read(moment).measures
+        return self.card.standings(self.card.read(moment))
 
     def settle(self, sight: Sight) -> Instant | None:
-        profile = sight.profile
+        profile, now = sight.profile, sight.now
         before = profile.health or Health(self.card.rules.version)
         sheet = self.card.read(sight.moment)
-        score, flags = self.card.score(sheet.points), self._flags(before, sheet, sight.now)
+        score, flags = self.card.score(sheet.points), self._flags(before, sheet, now)
         band = self.card.band(score, [flag.key in flags for flag, _ in self.card.flags])
-        found = Health(self.card.rules.version, score, band, sheet.measures, flags)
-        if profile.health is None or self._differ(before, found):
-            after = self._with_past(before, found, sight.now)
-            told = entries(profile.id, sight.now, before, after)
+        known = (before.score, before.band, before.flags, before.version)
+        if profile.health is None or known != (score, band, flags, self.card.rules.version):
+            measures = self.card.standings(sheet)
+            after = self._with_past(
+                before, Health(self.card.rules.version, score, band, measures, flags), now
+            )
+            told = entries(profile.id, now, before, after)
             profile.health = msgspec.structs.replace(after, told=before.told + len(told))
             sight.ledger += told
             sight.touched.add(HEALTH)
-        return self.card.next_turn(sight.moment, sheet)
+        waits = (profile.waits or {}).get(self.id)
+        asked_by_time = waits is None or waits <= now
+        return self.card.next_turn(sight.moment, sheet, STEPS_AHEAD if asked_by_time else STEPS_AT_EVENTS)
 
     def _flags(self, before: Health, sheet: Sheet, now: Instant) -> dict[str, Instant]:
         """The flags that hold, with since when; one of which nothing is known stands as it stood."""
@@ -219,11 +224,6 @@ class HealthWatch(Watch):
             for (flag, _), holds in zip(self.card.flags, sheet.flags, strict=True)
             if (flag.key in before.flags if holds is None else holds)
         }
-
-    def _differ(self, before: Health, found: Health) -> bool:
-        return (before.score, before.band, before.flags, before.version) != (
-            *(found.score, found.band, found.flags, found.version),
-        )
 
     def _with_past(self, before: Health, found: Health, now: Instant) -> Health:
         """With the scores before it, unless they are another definition's: those are no measure for this one's."""

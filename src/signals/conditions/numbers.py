@@ -1,5 +1,6 @@
 """Atoms without comparison: a number of the account, and until when it stands (definitions.md, `health` measures)."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,9 +12,9 @@ from signals.conditions.change import ChangeNode
 from signals.conditions.history import AbsentNode
 from signals.conditions.node import Moment, Node, soonest
 from signals.conditions.states import AttributeNode, ConditionRefused
-from signals.conditions.windows import DistinctNode, MeasureNode, WindowNode
+from signals.conditions.windows import CountNode, DistinctNode, MeasureNode, WindowNode
 from signals.instant import Duration, Instant
-from signals.measures import Last, Measure
+from signals.measures import ALL, Last, Measure, tally_at
 from signals.operators import MISSING, Comparison, is_number, ratio
 
 _NEVER_ASKED: dict[str, dict[str, Any]] = {
@@ -122,6 +123,25 @@ def _of_absence(node: AbsentNode, moment: Moment) -> tuple[Any, Instant | None]:
     return node.days(moment)
 
 
+def _of_count(node: CountNode, moment: Moment) -> tuple[Any, Instant | None]:
+    """A count of a plain window: the first bucket that leaves is the next change."""
+    if (
+        node.far is None
+        or node.near is not None
+        or node.divisor is not None
+        or node.measure.keyed is not None
+    ):
+        return _of_window(node, moment)
+    state = node.state(moment).get(ALL)
+    if state is None:
+        return 0, None
+    first = (moment.now - node.far) // node.step
+    buckets = node.buckets(state)
+    place = bisect_left(buckets, first)
+    leaves = (buckets[place] + 1) * node.step + node.far if place < len(buckets) else None
+    return tally_at(state, first - 1), leaves
+
+
 def _of_distinct(node: DistinctNode, moment: Moment) -> tuple[Any, Instant | None]:
     """A value leaves with its last bucket: the first to leave is the next change."""
     if node.far is None or node.near is not None:
@@ -140,6 +160,7 @@ _READERS: dict[type[Node], _Reader] = {
     AttributeNode: _of_attribute,
     ChangeNode: _of_change,
     AbsentNode: _of_absence,
+    CountNode: _of_count,
     DistinctNode: _of_distinct,
 }
 
