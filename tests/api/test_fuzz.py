@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import CHECKS, load_all_checks
 
 from api.house import House
-from api.routes import HOOKS, SCOPE, TOKEN
+from api.routes import HOOKS, SCOPE, SEGMENT, TOKEN
 from api.tale import DEFINITIONS, tell, trouble
 from journeys.shipped import shipped
 from signals.instant import DAY
@@ -25,6 +25,11 @@ from signals.instant import DAY
 load_all_checks()
 EXAMPLES = int(os.environ.get("JOURNEYS_TEST_FUZZ", "25"))
 """Requests for each operation, and a tenth of the spoiled definitions; more for a night's run."""
+
+DOCUMENTED = sorted(
+    (method, path) for method, path in SEGMENT if len(path) > len("/v1/x") and "import" not in path
+)
+"""Segment's routes by their whole names; the others are the same under shorter ones."""
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +77,7 @@ def known(fuzzed: House) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [pytest.param(*route, id=" ".join(route)) for route in (*SCOPE, *sorted(HOOKS), *TOKEN)],
+    [pytest.param(*route, id=" ".join(route)) for route in (*SCOPE, *sorted(HOOKS), *TOKEN, *DOCUMENTED)],
 )
 def test_no_request_breaks_it(
     fuzzed: House, document: Any, known: dict[str, str], method: str, path: str

@@ -175,6 +175,12 @@ def test_a_value_nobody_can_keep_spoils_only_its_call(house: House, value: bytes
     failed(post(house, "/v1/track", bad), 400, "invalid")
 
 
+def test_a_call_that_looks_like_a_batch_is_a_call(house: House) -> None:
+    failed(post(house, "/v1/track", b'{"batch": [NaN], "userId": "ann", "event": "x"}'), 400, "invalid")
+    assert post(house, "/v1/track", {**CALL, "batch": [5]}).content == SUCCESS
+    assert len(taken(house)) == 1
+
+
 def test_an_infinite_property_of_the_python_library_does_not_lose_the_batch(house: House) -> None:
     """json.dumps writes `Infinity`, which is no JSON."""
     import json

@@ -125,7 +125,7 @@ def _take(counter: Counter, authorization: str, body: bytes, kind: str | None) -
     """Raises Refused (400) or HTTPException (401, 403) where nothing is taken."""
     now = counter.clock()
     known = _caller(counter.keys, authorization)  # before the body is read, where it can be
-    message = wire.parse_envelope(body, "batch")
+    message = wire.parse(body) if kind is not None else wire.parse_envelope(body, "batch")
     if not isinstance(message, dict):
         raise Refused(Problem(400, "invalid", "the body is a JSON object"))
     if known is None:
