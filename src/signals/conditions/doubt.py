@@ -10,26 +10,15 @@ up.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from signals.conditions.change import ChangeNode
-from signals.conditions.history import (
-    AbsentNode,
-    LatestNode,
-    MissedNode,
-    RegularNode,
-    SequenceNode,
-)
+from signals.conditions.history import AbsentNode, MissedNode
 from signals.conditions.node import Answer, Everything, Evidence, Moment, Negation, Node, soonest
+from signals.conditions.rests import SURE_IF_SO, Rests, rests_on
 from signals.conditions.states import NotReachedNode, ReachedNode
-from signals.conditions.windows import WindowNode
 from signals.freshness import Feeds, Promise, Promises, Silence, silent_times
 from signals.instant import DAY, MINUTE, Duration, Instant, format_duration, iso, iso_or_none
-from signals.measures import Measure, resolution
-
-_RISING = frozenset(("gt", "gte"))
-_FALLING = frozenset(("lt", "lte"))
-_WORDS = _RISING | _FALLING | {"is", "is_not"}
+from signals.measures import Measure
 
 
 def doubting(node: Node, promises: Promises, negated: bool = False) -> Node:
@@ -50,7 +39,7 @@ def _leaf(node: Node, promises: Promises, negated: bool) -> Node:
         made = promises.on_milestone(node.milestone)
         if not made:
             return node
-        return Lasting(node, made) if isinstance(node, NotReachedNode) else Counting(node, made, _SURE_IF_SO)
+        return Lasting(node, made) if isinstance(node, NotReachedNode) else Counting(node, made, SURE_IF_SO)
     made = promises.on(pattern for measure in node.measures() for pattern in measure.types)
     if not made:
         return node
@@ -58,7 +47,7 @@ def _leaf(node: Node, promises: Promises, negated: bool) -> Node:
         return Lasting(node, made)
     if isinstance(node, MissedNode):
         return _missed(node, promises)
-    rests = _rests_on(node, negated)
+    rests = rests_on(node, negated)
     return node if rests is None else Counting(node, made, rests)
 
 
@@ -70,7 +59,7 @@ def unsure(node: Node, promises: Promises | None) -> "Counting | None":
     made = () if promises is None else promises.on(types)
     if not made:
         return None
-    rests = _rests_on(node, negated=False) or Rests(sure=None)
+    rests = rests_on(node, negated=False) or Rests(sure=None)
     return Counting(node, made, rests._replace(sure=None, drop=rests.far is not None))
 
 
@@ -78,7 +67,7 @@ def _missed(node: MissedNode, promises: Promises) -> Node:
     """What is awaited may have come unheard, and so may what it should follow: each has feeds of its own."""
     awaited, begun = promises.on(node.wanted.types), promises.on(node.after.types)
     doubted: Node = Lasting(node, awaited) if awaited else node
-    return Counting(doubted, begun, _SURE_IF_SO) if begun else doubted
+    return Counting(doubted, begun, SURE_IF_SO) if begun else doubted
 
 
 class Doubt(Node):
@@ -121,55 +110,6 @@ def _said(promise: Promise, silence: Silence) -> Evidence:
 
 
 # ── counts, amounts, habits, sequences, the latest: a number that more events would change ──────────────────────
-
-
-class Rests(NamedTuple):
-    """What an atom rests on. `sure`: the answer that more events cannot change (None: they could change either).
-
-    Its window is (now - far, now - near], left at the resolution `step`; `far` None is ever. A `drop` stays unknown
-    while its window overlaps a silence that is over.
-    """
-
-    sure: bool | None
-    far: Duration | None = None
-    near: Duration | None = None
-    step: Duration = MINUTE
-    drop: bool = False
-
-
-_SURE_IF_SO = Rests(sure=True)
-
-
-def _rests_on(node: Node, negated: bool) -> Rests | None:
-    """What a leaf rests on; None for one that rests on no events."""
-    if isinstance(node, LatestNode):
-        return Rests(sure=None)
-    if isinstance(node, SequenceNode):
-        return Rests(True, node.window, None, resolution(node.window), drop=negated)
-    if isinstance(node, RegularNode):
-        far, near, step = node.every * node.of, None, node.step
-    elif isinstance(node, ChangeNode):
-        far, near, step = node.block * (node.blocks + 1), None, node.step
-    elif isinstance(node, WindowNode):
-        if node.far is None:
-            return Rests(_sure(node.source))
-        far, near, step = node.far, node.near, node.step
-    else:
-        return None
-    sure = _sure(node.source)
-    falls = bool(node.source.keys() & (_FALLING | {"is"}))
-    return Rests(sure, far, near, step, drop=negated if sure else falls)
-
-
-def _sure(source: dict[str, Any]) -> bool | None:
-    """Which answer of a comparison more events cannot change."""
-    words = _WORDS & source.keys()
-    if "min" in source and "change" not in source:  # a smallest only becomes smaller
-        return True if words <= _FALLING else None
-    if words <= _RISING:
-        return True
-    summed = source.keys() & {"count", "sum", "distinct", "regular"}
-    return False if words <= _FALLING and summed else None
 
 
 class Counting(Doubt):
