@@ -88,11 +88,16 @@ def create_app(
     inside = [] if open_console else [Depends(_session(parts))]
     app.include_router(console.router(parts.database, parts.now, parts.templates, inside))
     document(app)
+    _surround(app, body_seconds)
+    return app
+
+
+def _surround(app: FastAPI, body_seconds: float) -> None:
+    """What every request passes, the last one first."""
     refusals = dict.fromkeys(segment.PATHS, segment.unread)
     app.add_middleware(BodyGuard, limits=LIMITS, seconds=body_seconds, refusals=refusals)
     app.add_middleware(Cors, paths=(*segment.PATHS, segment.SETTINGS))
     app.add_middleware(SafeHeaders)
-    return app
 
 
 def _counter(parts: Parts, where: Outlet) -> segment.Counter:

@@ -294,7 +294,6 @@ _KINDS: dict[str, Callable[[Message, _Who], _Said]] = {
 }
 _MAKES_KNOWN = ("identify", "group")
 KINDS = tuple(_KINDS)
-"""The calls there are."""
 
 
 def _object(message: Message, name: str) -> dict[str, Any]:
