@@ -78,19 +78,11 @@ def fetch(
     shape: Callable[[Sequence[sa.Row[Any]]], list[dict[str, Any]]],
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
-    keep: Callable[[sa.Row[Any]], bool] | None = None,
 ) -> Page:
-    """One page in one query: the rows as `shape` makes them, and the cursor of the next.
-
-    `keep` filters by what SQL cannot see: rows are then read on until the page is full. Raises BadCursor.
-    """
+    """One page in one query: the rows as `shape` makes them, and the cursor of the next. Raises BadCursor."""
     if not 1 <= limit <= MAX_LIMIT:
         raise ValueError(f"a page has 1 to {MAX_LIMIT} items, not {limit}")
-    ordered = _ordered(query, listing, cursor)
-    if keep is None:
-        rows = connection.execute(ordered.limit(limit + 1)).all()
-    else:
-        rows = _kept(connection, ordered, keep, limit + 1)
+    rows = connection.execute(_ordered(query, listing, cursor).limit(limit + 1)).all()
     shown = rows[:limit]
     more = len(rows) > limit
     return {"items": shape(shown), "next": seal(listing.name, _place(listing, shown[-1])) if more else None}
@@ -107,19 +99,6 @@ def _ordered(query: sa.Select[Any], listing: Listing, cursor: str | None) -> sa.
     seen = sa.tuple_(*(sa.literal(part, key.type) for part, key in zip(place, listing.keys, strict=True)))
     here = sa.tuple_(*listing.keys)
     return query.where(here < seen if listing.down else here > seen)
-
-
-def _kept(
-    connection: sa.Connection, query: sa.Select[Any], keep: Callable[[sa.Row[Any]], bool], wanted: int
-) -> list[sa.Row[Any]]:
-    found: list[sa.Row[Any]] = []
-    with connection.execution_options(yield_per=MAX_LIMIT).execute(query) as rows:
-        for row in rows:
-            if keep(row):
-                found.append(row)
-            if len(found) == wanted:
-                break
-    return found
 
 
 def _place(listing: Listing, row: sa.Row[Any]) -> list[int | str]:
