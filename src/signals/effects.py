@@ -12,7 +12,7 @@ import msgspec
 
 from signals.attributes import interval_months
 from signals.event import Event
-from signals.instant import Instant
+from signals.instant import LATEST, Instant
 from signals.joins import Name, RoleSet
 from signals.operators import as_instant, is_number
 from signals.profile import (
@@ -309,3 +309,23 @@ EFFECTS: dict[str, Effect] = {
     **dict.fromkeys(("engagement.bounced", "engagement.complained"), _suppressed),
     **dict.fromkeys(("contact.suppressed", "contact.unsuppressed"), _suppressed),
 }
+
+TELLS_ATTRIBUTES = (
+    "crm.account_updated",
+    "support.csat_received",
+    "survey.nps_received",
+    *SUBSCRIPTION_STATUS,
+    "billing.subscription_changed",
+    "billing.invoice_paid",
+    "billing.payment_failed",
+    "billing.order_shipped",
+    "billing.order_delivered",
+)
+"""Types of events that write attributes of the account."""
+
+
+def told_of_account(event: Event) -> dict[str, Any]:
+    """What an event says of the account's attributes: what it would write to an empty profile."""
+    empty = Profile(id="", created_at=LATEST)
+    EFFECTS[event.type](empty, event, set())
+    return {name: writes[-1].value for name, writes in empty.attributes.items()}

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from signals.effects import came_or_went, placed_last, settle_tags
 from signals.instant import Instant
 from signals.joins import Join, RoleSet, joined
-from signals.profile import Contact, Profile, SignalState, Ticket, Write, newest, write
+from signals.profile import Contact, Profile, SignalState, Ticket, Write, newest, newest_writes, write
 
 Value = TypeVar("Value")
 SEVERITIES = ("info", "warning", "critical")
@@ -28,7 +28,7 @@ def merge_accounts(kept: Profile, gone: Profile, join: Join) -> Profile:
     twin.created_at = twin.given_created_at or min(kept.created_at, gone.created_at)
     twin.last_event_at = max(kept.last_event_at, gone.last_event_at)
     twin.seq = max(kept.seq, gone.seq)
-    twin.attributes = _each(kept.attributes, gone.attributes, _writes)
+    twin.attributes = _each(kept.attributes, gone.attributes, newest_writes)
     twin.tickets = _each(kept.tickets, gone.tickets, _tickets)
     twin.holds = _each(kept.holds, gone.holds, _holds)
     twin.milestones = _each(kept.milestones, gone.milestones, min)
@@ -93,12 +93,6 @@ def _each(
     return {key: shared.get(key, value) for key, value in {**gone, **kept}.items()}
 
 
-def _writes(kept: list[Write], gone: list[Write]) -> list[Write]:
-    for each in gone:
-        kept = write(kept, each)
-    return kept
-
-
 def _role_sets(kept: list[RoleSet], gone: list[RoleSet]) -> list[RoleSet]:
     for each in gone:
         kept = write(kept, each)
@@ -139,7 +133,7 @@ def _people(kept: Contact, gone: Contact, joins: list[Join]) -> Contact:
     suppression = _word(kept.suppression, gone.suppression)
     return Contact(
         id=kept.id,
-        attributes=_each(kept.attributes, gone.attributes, _writes),
+        attributes=_each(kept.attributes, gone.attributes, newest_writes),
         roles=_role_sets(kept.roles, gone.roles),
         first_seen=min(kept.first_seen, gone.first_seen),
         last_seen=max(kept.last_seen, gone.last_seen),

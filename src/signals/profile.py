@@ -1,8 +1,8 @@
 """The profile: everything known of one account now (semantics §1, §2). How events get into it: `signals.fold`.
 
 A profile is a value: its containers are copied before they are written to, and what lies in them is replaced,
-never changed. Where order matters (attributes, roles) a short list of writes is kept by event time, so that a
-late event lands where it belongs.
+never changed. Where order matters (attributes, roles) writes are kept with the time of their event, so that a late
+event lands where it belongs.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,10 @@ from signals.joins import Join, RoleSet, as_one
 from signals.score import Health
 
 WRITES_KEPT = 24
-"""Writes kept per attribute; older ones between two equal ones are forgotten first."""
+"""Writes kept of a set of roles; older ones between two equal ones are forgotten first."""
+
+VALUES_KEPT = 2
+"""Writes kept of an attribute: what it is, and what it was before that. How long it has been so: `signals.runs`."""
 
 
 EVERY_HOLD = ""
@@ -120,7 +123,9 @@ class Profile(msgspec.Struct, array_like=True):
     stage: str | None = None
     stage_since: Instant = 0
     look_at: Instant | None = None
-    waits: dict[int, Instant] | None = None  # when each definition is to be looked at next; None: all of them, now
+    waits: dict[int, Instant] | None = (
+        None  # when each definition is to be looked at next; None: all of them, now
+    )
     health: Health | None = None
     joins: list[Join] = []  # accounts that turned out to be this one
 
@@ -184,8 +189,13 @@ def merge_attributes(
     """One level deep (semantics §1): null removes, a nested object is replaced whole, "" is a value."""
     merged = dict(kept)
     for name, value in given.items():
-        merged[name] = write(merged.get(name, []), Write(at, by, value))
+        merged[name] = newest_writes(merged.get(name, []), [Write(at, by, value)])
     return merged
+
+
+def newest_writes(some: list[Write], others: list[Write]) -> list[Write]:
+    """The last of these writes, by time and event."""
+    return sorted([*some, *others], key=lambda each: (each.at, each.by))[-VALUES_KEPT:]
 
 
 # ── roles ──────────────────────────────────────────────────────────────────────────────────────────────────────

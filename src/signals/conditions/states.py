@@ -7,9 +7,10 @@ from signals.attributes import DERIVED, account_value, contact_value, tokens
 from signals.conditions.atoms import AttributeAtom, NotReachedAtom, ReachedAtom, RoleAtom, SignalAtom
 from signals.conditions.node import Answer, Moment, Node, soonest
 from signals.instant import DAY, Duration, Instant, format_duration, iso
-from signals.measures import leaves_window
-from signals.operators import MISSING, as_instant, dig, predicate, ratio
-from signals.profile import Contact, Profile, Write, ever_held, holders
+from signals.measures import Measure, leaves_window
+from signals.operators import MISSING, Predicate, as_instant, dig, predicate, ratio
+from signals.profile import Contact, Profile, ever_held, holders
+from signals.runs import RatioRun, Run
 from signals.sieve import Code, Guard, when
 
 VACANT_AFTER = 14 * DAY
@@ -23,6 +24,9 @@ class ConditionRefused(ValueError):
 def plain(value: Any) -> Any:
     """MISSING as None, for evidence."""
     return None if value is MISSING else value
+
+
+_NO_COMPARISON = {"attribute", "for_", "within", "past", "last", "per"}
 
 
 class AttributeNode(Node):
@@ -39,7 +43,7 @@ class AttributeNode(Node):
         self.atom = atom
         self.holds_for = atom.for_
         self.divisor = None if atom.per is None else tuple(atom.per.removeprefix("account.").split("."))
-        compares = atom.model_fields_set - {"attribute", "for_", "within", "past", "last", "per"}
+        compares = atom.model_fields_set - _NO_COMPARISON
         self.matches = predicate(atom) if compares else None
         self.dated = [
             (word, span) for word in ("within", "past", "last") if (span := getattr(atom, word)) is not None
@@ -49,6 +53,14 @@ class AttributeNode(Node):
             raise ConditionRefused(
                 "for needs an attribute of the account whose past is kept, and no date word"
             )
+        self.run = None if atom.for_ is None or self.matches is None else self._course(self.matches)
+
+    def _course(self, test: Predicate) -> Run | RatioRun:
+        """What must be kept of the past to say how long it has been so."""
+        words = self.atom.model_dump(exclude_unset=True, exclude=_NO_COMPARISON)
+        if self.divisor is None:
+            return Run(self.path, words, test)
+        return RatioRun(self.path, self.divisor, test)
 
     def value(self, moment: Moment) -> tuple[Any, Instant | None]:
         """The value asked about (already divided by `per`) and until when it stands."""
@@ -90,28 +102,16 @@ class AttributeNode(Node):
 
     def _since(self, profile: Profile) -> Instant:
         """Since when the comparison has held without a break: the same value again does not restart it."""
-        names = [self.path[0], *(self.divisor or ())[:1]]
-        instants = {entry.at for name in names for entry in profile.attributes.get(name, [])}
+        assert self.run is not None
         since: Instant | None = None
-        for at in sorted(instants, reverse=True):
-            if since is not None and not self._held(profile, at):
-                return since
+        for at, holds in self.run.steps(profile.measures.get(self.run.id)):
+            if not holds:
+                break
             since = at
-        missing_holds = self.matches is not None and self.matches(MISSING)  # before the first write
-        return (
-            profile.created_at
-            if since is None
-            else min(since, profile.created_at)
-            if missing_holds
-            else since
-        )
-
-    def _held(self, profile: Profile, at: Instant) -> bool:
-        """Whether the comparison held at an instant of the past."""
-        value = _written(profile, self.path, at)
-        if self.divisor is not None:
-            value = ratio(value, _written(profile, self.divisor, at))
-        return self.matches is None or self.matches(value)
+        else:  # so it has been since the first write, and before that the value was missing
+            if since is not None and self.run.test(MISSING):
+                return min(since, profile.created_at)
+        return profile.created_at if since is None else since
 
     def saw(self, moment: Moment) -> Any:
         return plain(self.value(moment)[0])
@@ -123,8 +123,13 @@ class AttributeNode(Node):
             yield "contacts"
         if self.divisor is not None:
             yield from tokens(self.divisor[0])
-        if self.holds_for is not None:
+        if self.run is not None:
+            yield f"measure:{self.run.id}"
             yield from tokens("created_at")  # since when a missing value has been missing
+
+    def measures(self) -> Iterator[Measure]:
+        if self.run is not None:
+            yield self.run
 
 
 def _date_holds(word: str, span: Duration, date: Instant, now: Instant) -> Answer:
@@ -290,10 +295,3 @@ def next_role_change(contacts: Iterable[Contact], role: str | None, now: Instant
         if instant is not None and instant > now
     ]
     return min(coming, default=None)
-
-
-def _written(profile: Profile, path: tuple[str, ...], at: Instant) -> Any:
-    """The account's attribute as it stood at an instant."""
-    writes: list[Write] = profile.attributes.get(path[0], [])
-    value = next((entry.value for entry in reversed(writes) if entry.at <= at), None)
-    return MISSING if value is None else dig(value, path[1:])
