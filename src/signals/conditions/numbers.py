@@ -183,8 +183,9 @@ def _newest(number: Number, atom: BaseModel) -> Callable[[Moment], Instant | Non
     where: dict[str, Comparison] = dict(given.where)
     if number.word in ("sum", *_EMPTY_ARE_MISSING):
         where.setdefault(given.of, Comparison(exists=True))
-    number.node.measure.look_back(number.known_for)
-    number.node.measure.named()
+    if number.word in _EMPTY_ARE_MISSING:  # the last number is asked for when its window is long empty
+        number.node.measure.look_back(number.known_for)
+        number.node.measure.named()
     role = given.by
     last = Last(tuple(getattr(given, number.word)), where, "contact" if role else None).named()
     return _Newest(number.source, last, role)
