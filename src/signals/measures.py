@@ -5,7 +5,7 @@ last one. Its state is plain lists (they pack small and load fast), owned by the
 changed, when an event is folded in. Every state depends only on the set of events, not on their order.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from hashlib import blake2b
@@ -22,9 +22,6 @@ ALL = ""
 
 NOT_TEXT = "\0"
 """What begins the key of a value that is no text."""
-
-INSTANTS_KEPT = 256
-"""How many exact instants a sequence or a missed payment looks back on, per key."""
 
 
 def resolution(window: Duration) -> Duration:
@@ -237,19 +234,6 @@ class Amounts(Measure):
         buckets, cells = [*buckets[:place], bucket, *buckets[place:]], [*cells[:place], cell, *cells[place:]]
         gone = 0 if self.keep is None else bisect_right(buckets, (now - self.keep) // self.step - 1)
         return [buckets[gone:], cells[gone:]]
-
-
-class Instants(Measure):
-    """Exact instants, sorted, the newest `INSTANTS_KEPT`: for sequences and missed payments."""
-
-    kind = "instants"
-
-    def add(self, old: Any, event: Event, now: Instant) -> Any:
-        times = [] if old is None else list(old)
-        insort(times, event.time)
-        if self.keep is not None:
-            times = times[bisect_left(times, now - self.keep) :]
-        return times[-INSTANTS_KEPT:]
 
 
 class Last(Measure):

@@ -25,8 +25,9 @@ from signals.conditions.node import Node
 from signals.conditions.states import ConditionRefused
 from signals.conditions.windows import AmountNode, CountNode, DistinctNode
 from signals.instant import DAY, Duration
-from signals.measures import Amounts, Instants, Last, Latest, Measure, Tally, Total, resolution
+from signals.measures import Amounts, Last, Latest, Measure, Tally, Total, resolution
 from signals.operators import Comparison
+from signals.pairs import Followed, Unanswered
 
 JOURNEY_KEY = "$key"
 """In exits, goals, waits and branches of a keyed journey this stands for its key (semantics §5)."""
@@ -124,18 +125,14 @@ def sequence_node(source: dict[str, Any], atom: SequenceAtom) -> Node:
     """One followed by another."""
     if atom.by is not None and atom.same is not None:
         raise ConditionRefused("sequence takes by or same, not both")
-    keyed = "contact" if atom.by else atom.same
-    first, second = (Instants((event_type,), {}, keyed) for event_type in atom.sequence)
-    for measure in (first, second):
-        measure.look_back(atom.in_ + resolution(atom.in_) + atom.within)
-    return SequenceNode(source, atom, first.named(), second.named())
+    first, second = atom.sequence
+    measure = Followed(first, second, atom.within, "contact" if atom.by else atom.same)
+    measure.look_back(atom.in_ + resolution(atom.in_))
+    return SequenceNode(source, atom, measure.named())
 
 
 def missed_node(source: dict[str, Any], atom: MissedAtom) -> Node:
     """Something that should have followed."""
     if atom.by is not None:
         raise ConditionRefused("missed does not take by")
-    wanted = Last(tuple(atom.missed), {}, atom.same).named()
-    after = Instants(tuple(atom.after), {}, atom.same)
-    after.look_back(None)
-    return MissedNode(source, atom, wanted, after.named())
+    return MissedNode(source, atom, Unanswered(tuple(atom.missed), tuple(atom.after), atom.same))

@@ -65,7 +65,7 @@ def unsure(node: Node, promises: Promises | None) -> "Counting | None":
 
 def _missed(node: MissedNode, promises: Promises) -> Node:
     """What is awaited may have come unheard, and so may what it should follow: each has feeds of its own."""
-    awaited, begun = promises.on(node.wanted.types), promises.on(node.after.types)
+    awaited, begun = promises.on(node.answers), promises.on(node.asks)
     doubted: Node = Lasting(node, awaited) if awaited else node
     return Counting(doubted, begun, SURE_IF_SO) if begun else doubted
 

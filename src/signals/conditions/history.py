@@ -1,6 +1,6 @@
 """Atoms on the course of things: change, habit, the latest, absence, sequence, what was missed."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,12 +11,12 @@ from signals.conditions.atoms import (
     RegularAtom,
     SequenceAtom,
 )
-from signals.conditions.node import Answer, Moment, Node, soonest
-from signals.conditions.states import role_changes
+from signals.conditions.node import Answer, Moment, soonest
 from signals.conditions.windows import MeasureNode
-from signals.instant import DAY, EARLIEST, Duration, Instant, iso
+from signals.instant import DAY, Duration, Instant, iso
 from signals.measures import Measure, leaves_window, tally_at
 from signals.operators import MISSING, numeric_predicate
+from signals.pairs import Unanswered
 from signals.profile import holders
 from signals.sieve import Code, Guard, when
 
@@ -134,68 +134,42 @@ class AbsentNode(MeasureNode):
         yield from ("attribute:created_at", "contacts")
 
 
-class SequenceNode(Node):
+class SequenceNode(MeasureNode):
     """`{sequence: [trial.started, project.created], within: 3d, in: 30d}`: the second strictly later."""
 
-    def __init__(self, source: dict[str, Any], atom: SequenceAtom, first: Measure, second: Measure) -> None:
-        super().__init__(source)
-        self.first, self.second = first, second
-        self.within, self.window, self.role = atom.within, atom.in_, atom.by
+    def __init__(self, source: dict[str, Any], atom: SequenceAtom, measure: Measure) -> None:
+        super().__init__(source, measure, atom.by)
+        self.window = atom.in_
 
     def _followed(self, moment: Moment) -> Instant | None:
         """The newest first event in the window that was followed in time."""
-        firsts = self.first.entries(moment.profile.measures.get(self.first.id))
-        seconds = self.second.entries(moment.profile.measures.get(self.second.id))
-        keys = set(firsts)
-        if self.role is not None:
-            keys &= {span.contact for span in holders(moment.profile, self.role, moment.now)}
-        found = [
-            start
-            for key in keys
-            for start in firsts[key]
-            if moment.now < leaves_window(start, self.window) and self._follows(start, seconds.get(key, []))
-        ]
-        return max(found, default=None)
-
-    def _follows(self, start: Instant, times: list[Instant]) -> bool:
-        place = bisect_right(times, start)
-        return place < len(times) and times[place] - start <= self.within
+        newest = max(
+            (found for _, _, found in self.state(moment).values() if found is not None), default=None
+        )
+        return newest if newest is not None and moment.now < leaves_window(newest, self.window) else None
 
     def test(self, moment: Moment) -> Answer:
-        start = self._followed(moment)
-        changes = None if self.role is None else role_changes(moment.profile, self.role, moment.now)
-        return (
-            (False, changes) if start is None else (True, soonest(leaves_window(start, self.window), changes))
+        start, changes = self._followed(moment), self._role_until(moment)
+        return (start is not None), changes if start is None else soonest(
+            leaves_window(start, self.window), changes
         )
 
     def saw(self, moment: Moment) -> Any:
         start = self._followed(moment)
         return "not followed" if start is None else f"followed the one of {iso(start)}"
 
-    def reads(self) -> Iterator[str]:
-        yield from (f"measure:{self.first.id}", f"measure:{self.second.id}", "roles")
 
-    def measures(self) -> Iterator[Measure]:
-        yield from (self.first, self.second)
-
-
-class MissedNode(Node):
+class MissedNode(MeasureNode):
     """`{missed: billing.invoice_paid, after: billing.payment_failed, for: 3d}`."""
 
-    def __init__(self, source: dict[str, Any], atom: MissedAtom, wanted: Measure, after: Measure) -> None:
-        super().__init__(source)
-        self.wanted, self.after = wanted, after
+    def __init__(self, source: dict[str, Any], atom: MissedAtom, measure: Unanswered) -> None:
+        super().__init__(source, measure, None)
+        self.answers, self.asks = measure.answers, measure.asks
         self.holds_for = atom.for_
 
     def counts_from(self, moment: Moment) -> Instant | None:
         """The oldest `after` that no `missed` has followed."""
-        wanted = self.wanted.entries(moment.profile.measures.get(self.wanted.id))
-        afters = self.after.entries(moment.profile.measures.get(self.after.id))
-        waiting = [
-            times[place]
-            for key, times in afters.items()
-            if (place := bisect_right(times, wanted.get(key, EARLIEST))) < len(times)
-        ]
+        waiting = [entry[1] for entry in self.state(moment).values() if len(entry) > 1]
         oldest: Instant | None = min(waiting, default=None)
         return oldest
 
@@ -209,9 +183,3 @@ class MissedNode(Node):
     def saw(self, moment: Moment) -> Any:
         since = self.counts_from(moment)
         return "nothing missed" if since is None else f"missed since {iso(since)}"
-
-    def reads(self) -> Iterator[str]:
-        yield from (f"measure:{self.wanted.id}", f"measure:{self.after.id}")
-
-    def measures(self) -> Iterator[Measure]:
-        yield from (self.wanted, self.after)
