@@ -119,11 +119,17 @@ class Measure:
         new = self.add(old, event, now)
         if new is old:
             return state
+        if old is None and state is not None and len(state) >= CROWDED:
+            state = {name: kept for name, kept in state.items() if not self.over(kept, now)}
         return {**state, key: new} if state else {key: new}
 
     def add(self, old: Any, event: Event, now: Instant) -> Any:
         """One key's state with the event in it."""
         raise NotImplementedError  # abstract: every kind below defines it
+
+    def over(self, state: Any, now: Instant) -> bool:
+        """Whether nobody asks for anything of this key any more."""
+        return False
 
 
 def _as_key(value: Any) -> str:
@@ -169,12 +175,25 @@ class Tally(Measure):
         counted.insert(place + 1, totals[place] + 1)
         return [[*buckets[:place], bucket, *buckets[place:]], counted]
 
+    def over(self, state: Any, now: Instant) -> bool:
+        return _left(self, state, now)
+
     def _gone(self, buckets: list[int], now: Instant) -> int:
         """How many buckets nobody asks for any more; a few are not worth looking for."""
         if self.keep is None or len(buckets) < TRIMMED_FROM:
             return 0
         return bisect_left(buckets, (now - self.keep) // self.step)
 
+
+def _left(measure: "Tally | Amounts", state: Any, now: Instant) -> bool:
+    """Whether the newest bucket has left every window. Of people it is kept: a change asks for how long there is any."""
+    if measure.keep is None or measure.keyed == "contact":
+        return False
+    return not state[0] or state[0][-1] < (now - measure.keep) // measure.step
+
+
+CROWDED = 32
+"""Keys from which a new one makes place: those that have left every window are forgotten."""
 
 TRIMMED_FROM = 8
 """Buckets below which a tally is not trimmed."""
@@ -234,6 +253,9 @@ class Amounts(Measure):
         buckets, cells = [*buckets[:place], bucket, *buckets[place:]], [*cells[:place], cell, *cells[place:]]
         gone = 0 if self.keep is None else bisect_right(buckets, (now - self.keep) // self.step - 1)
         return [buckets[gone:], cells[gone:]]
+
+    def over(self, state: Any, now: Instant) -> bool:
+        return _left(self, state, now)
 
 
 class Last(Measure):

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from builders import START, after_start, ask, asked, attributes, event, person
+from builders import START, after_start, ask, asked, attributes, event, folded, person, watching
 from signals.conditions import ConditionRefused, compile_condition
 from signals.conditions.node import Moment
 from signals.event import Event
 from signals.instant import DAY, HOUR, MINUTE, Instant
+from signals.measures import CROWDED
 from signals.profile import Profile, SignalState
 
 
@@ -82,6 +83,24 @@ def test_distinct_of_type_counts_types_and_of_contact_people() -> None:
     events = [event("a", contact="ann"), event("b", contact="ann"), event("b", contact="bob"), event("b")]
     assert ask({"distinct": ["a", "b"], "of": "type", "is": 2}, events)
     assert ask({"distinct": ["a", "b"], "of": "contact", "is": 2}, events)
+
+
+def test_values_that_have_left_every_window_are_forgotten_once_there_are_many() -> None:
+    conditions = [
+        {"distinct": "used", "of": "session", "in": "2d", "gte": 3},
+        {"count": "used", "same": "session", "in": "7d", "gte": 2},
+        {"distinct": "used", "of": "session", "gte": 3},
+    ]
+    told = [event("used", START + place * HOUR, session=f"s{place}") for place in range(400)]
+    kept = [len(folded(told, watching(compile_condition(each))).measures.popitem()[1]) for each in conditions]
+    assert kept[0] < 49 + CROWDED
+    assert kept[1] < 7 * 24 + 1 + CROWDED
+    assert kept[2] == 400
+    asked_of = [
+        ask({**each, "gte": count}, told, told[-1].time)
+        for each, count in zip(conditions, (48, 1, 400), strict=True)
+    ]
+    assert asked_of == [True, True, True]
 
 
 def test_a_sum_is_an_exact_decimal() -> None:
