@@ -4,6 +4,7 @@ Pure: what is known is loaded in bulk for a set of events (`journeys.store.ident
 themselves say is added as they are resolved one after the other, so that the size of a batch changes nothing.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -45,7 +46,9 @@ class Link(NamedTuple):
 
 
 class Merge(NamedTuple):
-    """`old` becomes `into`: two ids of ours that nothing else has become. `join` is the same as it was told."""
+    """`old` becomes `into`, which are ids that had become no others; where they are the same, it is only learnt since
+    when some id has been it. `join` is what was told, `joins` all that is known of those who are one now.
+    """
 
     kind: str
     old: str
@@ -190,12 +193,12 @@ class Identity:
 
     def _claimed(self, event: Event, links: tuple[Link, ...]) -> tuple[Merge, ...]:
         """Whoever was known by a name of others until it was linked is who it was linked to."""
-        merges = []
+        merges: list[Merge] = []
         for link in links:
             kind, old = link.outside.kind, called(link.outside)
             if self._facts.called.get((kind, old)) and old != link.id and old not in self._aliases[kind]:
                 join = Join(event.time, old, link.id)
-                merges.append(self._merge(kind, old, link.id, join, "external", event))
+                merges += self._join(kind, old, link.id, join, "external")
         return tuple(merges)
 
     def _linked(self, event: Event) -> tuple[Link, ...] | Problem:
@@ -232,7 +235,7 @@ class Identity:
             return ()
         into = min([who, *others], key=self._age)
         old = who if into != who else others[0]
-        return (self._merge(CONTACT, old, into, Join(event.time, old, into), "email", event),)
+        return self._join(CONTACT, old, into, Join(event.time, old, into), "email")
 
     def _merged(self, event: Event) -> Found | Problem:
         kind, told = MERGES[event.type], event.data.get("from")
@@ -241,18 +244,17 @@ class Identity:
         said_into = named.account if kind == ACCOUNT else named.contact
         if not isinstance(told, str) or not told or into is None or said_into is None:
             return unresolved.nothing_to_merge(event, kind)
-        old = self._aliases[kind].get(told)
-        if told == said_into or (old is None and told == into):
+        joins = self._facts.joins.get((kind, into), [])
+        if told == said_into or _leads(joins, said_into, told):
             return unresolved.circle(event, told)
-        if old is not None and old.survivor != into:
-            return self._housed(event) if event.source == BROWSER else unresolved.already(told, old.survivor)
-        if old is not None:
-            return self._housed(event)  # merging twice is nothing
-        if self._browser_only(event) and self._differ(told, into):
+        alias = self._aliases[kind].get(told)
+        old = told if alias is None else alias.survivor
+        if alias is not None and event.source == BROWSER:
+            return self._housed(event)  # others may have used the same browser
+        if self._browser_only(event) and self._differ(old, into):
             return unresolved.two_people(event, told)
-        join = Join(event.time, told, said_into)
-        merge = self._merge(kind, told, into, join, event.type, event)
-        return self._housed(self.known(event), (merge,))
+        merges = self._join(kind, old, into, Join(event.time, told, said_into), event.type)
+        return self._housed(self.known(event), merges)
 
     def _browser_only(self, event: Event) -> bool:
         return event.type == "alias" or event.source == BROWSER
@@ -270,25 +272,39 @@ class Identity:
             event = msgspec.structs.replace(event, account=min(homes))
         return Found(event, (), merges)
 
-    def _merge(self, kind: str, old: str, into: str, join: Join, because: str, event: Event) -> Merge:
-        """From here on the old id, and all that had become it, are the survivor."""
+    def _join(self, kind: str, old: str, into: str, join: Join, because: str) -> tuple[Merge, ...]:
+        """Two ids are one from here on, and all that had become them: they are called as the last merge says.
+
+        Which that is does not depend on the order in which merges came; it may be one that was neither of the two.
+        """
         facts = self._facts
-        joins = joined(facts.joins.pop((kind, old), []), facts.joins.get((kind, into), []), [join])
-        facts.joins[kind, into] = joins
-        aliases = self._aliases[kind]
+        known = joined(facts.joins.pop((kind, old), []), facts.joins.pop((kind, into), []))
+        joins = joined(known, [join])
+        root = last_of(joins)
+        facts.joins[kind, root] = joins
+        ids = [name for name in dict.fromkeys((old, into)) if name != root]
+        if not ids and join not in known:
+            ids = [root]  # one already; but since when is news
+        return tuple(self._merge(kind, name, root, join, joins, because) for name in ids)
+
+    def _merge(self, kind: str, old: str, into: str, join: Join, joins: list[Join], because: str) -> Merge:
+        facts, aliases = self._facts, self._aliases[kind]
         self._any, self._idle = True, False
         for name, alias in [*aliases.items(), (old, Alias(old, []))]:
             if alias.survivor in (old, into):
                 aliases[name] = Alias(into, joins)
-        accounts = {old, into} if kind == ACCOUNT else self._move_person(old, into)
+        aliases.pop(into, None)
         if kind == ACCOUNT:
+            accounts = {old, into}
             for homes in facts.homes.values():
                 if old in homes:
                     homes.remove(old)
                     homes.add(into)
-        for outside, mine in facts.outside.items():
-            if outside.kind == kind and mine == old:
-                facts.outside[outside] = into
+        else:
+            accounts = self._move_person(old, into)
+        facts.outside.update(
+            (outside, into) for outside, mine in facts.outside.items() if outside.kind == kind and mine == old
+        )
         return Merge(kind, old, into, join, joins, because, frozenset(accounts))
 
     def _move_person(self, old: str, into: str) -> set[str]:
@@ -313,3 +329,19 @@ class Identity:
             return
         facts.homes[who].add(event.account)
         facts.first_seen[who] = min(event.time, facts.first_seen.get(who, event.time))
+
+
+def last_of(joins: Iterable[Join]) -> str:
+    """The id that has become no other; of several, the one the last merge says."""
+    known = list(joins)
+    gone = {join.old for join in known}
+    return max(join for join in known if join.into not in gone).into
+
+
+def _leads(joins: Iterable[Join], one: str, other: str) -> bool:
+    """Whether the one id became the other, step by step."""
+    reached, before = {one}, 0
+    while len(reached) != before:
+        before = len(reached)
+        reached |= {join.into for join in joins if join.old in reached}
+    return other in reached

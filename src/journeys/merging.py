@@ -21,7 +21,7 @@ from signals.event import Event
 from signals.fold import remember
 from signals.instant import Instant
 from signals.measures import Measure
-from signals.merge import merge_accounts, merge_contacts
+from signals.merge import merge_accounts, merge_contacts, with_joins
 from signals.profile import Profile
 
 MERGED = "merged"
@@ -57,12 +57,14 @@ class Merging:
         gone = work.states.pop(merge.old, None)
         if gone is None:
             return
+        if merge.old == merge.into:
+            self._put(replace(gone, profile=with_joins(gone.profile, merge.joins)))
+            return
         kept = work.states.get(merge.into)
         if kept is None:
             kept = replace(new_state(merge.into, gone.profile.created_at, gone.stamp), now=gone.now)
         identities.move_account(work.connection, merge.old, merge.into)
-        profile = merge_accounts(kept.profile, gone.profile, merge.join)
-        profile.joins = merge.joins
+        profile = merge_accounts(kept.profile, gone.profile, merge.joins)
         profile = self._counted(profile, list(work.playbook.watched.measures.values()))
         moved = [replace(journey, account=merge.into) for journey in gone.journeys]
         state = AccountState(
@@ -84,15 +86,11 @@ class Merging:
         keyed = [each for each in work.playbook.watched.measures.values() if each.keyed == "contact"]
         for account in sorted(merge.accounts & work.states.keys()):
             state = work.states[account]
-            was_here = merge.old in state.profile.contacts
-            profile = merge_contacts(state.profile, merge.old, merge.into, merge.join)
-            if merge.into in profile.contacts:
-                profile.contacts[merge.into] = replace(profile.contacts[merge.into], joins=merge.joins)
-            if not was_here:
-                work.states[account] = replace(state, profile=profile)
-                continue
+            profile = merge_contacts(state.profile, merge.old, merge.into, merge.joins)
+            if merge.old in state.profile.contacts and merge.old != merge.into:
+                profile = self._counted(profile, keyed)
             journeys = [_caused_by(journey, merge.old, merge.into) for journey in state.journeys]
-            self._put(replace(state, profile=self._counted(profile, keyed), journeys=journeys))
+            self._put(replace(state, profile=profile, journeys=journeys))
 
     # ── both ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -146,11 +146,11 @@ class Service:
             found = identity.resolve(event)
             if isinstance(found, Problem):
                 raise Refused(found)
-            if found.merge is not None and not alone:
+            if found.merges and not alone:
                 raise NotAlone
             links += found.links
             ours = replace(found.event, received_at=now)
-            arrivals.append(Arrival(ours, _OURS, False, event.key, event.content_hash, found.merge))
+            arrivals.append(Arrival(ours, _OURS, False, event.key, event.content_hash, found.merges))
         fold(self._work, connection, arrivals, now)
         identities.save_links(connection, map(identity.settled, links), now)
 

@@ -54,12 +54,6 @@ def circle(event: Event, told: str) -> Problem:
     return Problem(409, "merge_circle", detail, "/data/from")
 
 
-def already(told: str, survivor: str) -> Problem:
-    """A merge of what has become something else before."""
-    detail = f"{told!r} has become {survivor!r} before: merge {survivor!r} where that was wrong"
-    return Problem(409, "already_merged", detail, "/data/from")
-
-
 def two_people(event: Event, told: str) -> Problem:
     """A shared browser or session makes nobody one person."""
     detail = (

@@ -13,17 +13,20 @@ from msgspec.structs import replace
 
 from signals.effects import came_or_went, placed_last, settle_tags
 from signals.instant import Instant
-from signals.joins import Join, RoleSet, joined
+from signals.joins import Join, Name, RoleSet, joined
 from signals.profile import Contact, Profile, SignalState, Ticket, Write, newest, newest_writes, write
 
 Value = TypeVar("Value")
 SEVERITIES = ("info", "warning", "critical")
 
 
-def merge_accounts(kept: Profile, gone: Profile, join: Join) -> Profile:
-    """Everything known of both accounts under the id of `kept`, without what is counted. Neither is changed."""
+def merge_accounts(kept: Profile, gone: Profile, joins: list[Join]) -> Profile:
+    """Everything known of both accounts under the id of `kept`, without what is counted. Neither is changed.
+
+    `joins` are all those of ids that are one with it.
+    """
     twin = kept.copy()
-    twin.joins = joined(kept.joins, gone.joins, [join])
+    twin.joins = joins
     twin.given_created_at = _first(kept.given_created_at, gone.given_created_at)
     twin.created_at = twin.given_created_at or min(kept.created_at, gone.created_at)
     twin.last_event_at = max(kept.last_event_at, gone.last_event_at)
@@ -40,15 +43,24 @@ def merge_accounts(kept: Profile, gone: Profile, join: Join) -> Profile:
     twin.tags = sorted({*kept.tags, *gone.tags})
     settle_tags(twin)
     people = {name: _moved(contact, gone.id) for name, contact in gone.contacts.items()}
-    twin.contacts = _each(kept.contacts, people, lambda one, other: _people(one, other, one.joins))
+    twin.contacts = _each(kept.contacts, people, _people)
     _settle_roles(twin)
     return twin
 
 
-def merge_contacts(profile: Profile, old: str, into: str, join: Join) -> Profile:
+def with_joins(profile: Profile, joins: list[Join]) -> Profile:
+    """The account that has been known by these other ids; the given profile is not changed."""
+    twin = profile.copy()
+    twin.joins = joins
+    _settle_roles(twin)
+    return twin
+
+
+def merge_contacts(profile: Profile, old: str, into: str, joins: list[Join]) -> Profile:
     """The account with `old` and `into` as one person called `into`; the given profile is not changed.
 
-    An account where only one of them is known learns of the join all the same: a late event may name the other.
+    `joins` are all those of ids that are one with it. An account where only one of them is known learns of them all
+    the same: a late event may name the other.
     """
     twin = profile.copy()
     gone, kept = twin.contacts.pop(old, None), twin.contacts.get(into)
@@ -56,8 +68,8 @@ def merge_contacts(profile: Profile, old: str, into: str, join: Join) -> Profile
         gone = replace(gone, id=into, roles=_named(gone.roles, (profile.id, old)))
     found = [contact for contact in (kept, gone) if contact is not None]
     if found:
-        one = found[0] if len(found) == 1 else _people(found[0], found[1], joined(*(c.joins for c in found)))
-        twin.contacts[into] = replace(one, joins=joined(*(c.joins for c in found), [join]))
+        one = found[0] if len(found) == 1 else _people(found[0], found[1])
+        twin.contacts[into] = replace(one, joins=joins)
         _settle_roles(twin)
     return twin
 
@@ -125,11 +137,11 @@ def _moved(contact: Contact, account: str) -> Contact:
     return replace(contact, roles=_named(contact.roles, (account, contact.id)))
 
 
-def _named(roles: list[RoleSet], name: tuple[str, str]) -> list[RoleSet]:
+def _named(roles: list[RoleSet], name: Name) -> list[RoleSet]:
     return [replace(entry, of=entry.of or name) for entry in roles]
 
 
-def _people(kept: Contact, gone: Contact, joins: list[Join]) -> Contact:
+def _people(kept: Contact, gone: Contact) -> Contact:
     suppression = _word(kept.suppression, gone.suppression)
     return Contact(
         id=kept.id,
@@ -141,14 +153,21 @@ def _people(kept: Contact, gone: Contact, joins: list[Join]) -> Contact:
         elsewhere=kept.elsewhere or gone.elsewhere,
         went_at=_last(kept.went_at, gone.went_at),
         suppression=suppression,
-        joins=joined(joins, kept.joins, gone.joins),
+        joins=joined(kept.joins, gone.joins),
     )
 
 
 def _settle_roles(profile: Profile) -> None:
     """Which roles everybody holds, now that names have been joined."""
-    people = profile.contacts.values()
-    profile.contacts = {each.id: came_or_went(profile, each, each.roles) for each in people}
+    people = list(profile.contacts.values())
+    profile.contacts = {
+        each.id: came_or_went(profile, each, _at_home(each.roles, (profile.id, each.id))) for each in people
+    }
+
+
+def _at_home(roles: list[RoleSet], name: Name) -> list[RoleSet]:
+    """What was written for the name that they have now needs no mention of it."""
+    return [replace(entry, of=None) if entry.of == name else entry for entry in roles]
 
 
 def _word(kept: Write | None, gone: Write | None) -> Write | None:

@@ -176,6 +176,9 @@ def record(connection: sa.Connection, merge: Merge, event: Event, now: Instant) 
     joins = msgspec.to_builtins(merge.joins)
     mine = sa.and_(aliases.c.kind == merge.kind, aliases.c.survivor.in_((merge.old, merge.into)))
     connection.execute(sa.update(aliases).where(mine).values(survivor=merge.into, joins=joins))
+    if merge.old == merge.into:
+        return
+    connection.execute(sa.delete(aliases).where(aliases.c.kind == merge.kind, aliases.c.id == merge.into))
     row = {"id": merge.old, "kind": merge.kind, "survivor": merge.into, "joins": joins}
     bulk.upsert(connection, aliases, [row])
     theirs = sa.and_(external_ids.c.kind == merge.kind, external_ids.c.id == merge.old)
@@ -222,6 +225,9 @@ def _move_tasks(connection: sa.Connection, old: str, into: str) -> None:
 def move_contact(connection: sa.Connection, merge: Merge) -> None:
     """Whatever named the old contact names the survivor. The strictest consent wins, and no suppression is lost."""
     old, into = merge.old, merge.into
+    if old == into:
+        consent.move(connection, old, into, merge.joins)
+        return
     consent.lock_people(connection, (f"contact:{who}" for who in (old, into)), shared=False)
     for table in MOVED_WITH_CONTACT:
         connection.execute(sa.update(table).where(table.c.contact == old).values(contact=into))
