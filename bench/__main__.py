@@ -3,11 +3,12 @@
 import json
 import sys
 
-from bench import conditions, pipeline, state_size, timeflips
+from bench import backtest, conditions, pipeline, state_size, timeflips
 
 FIGURES = {
     "pipeline": pipeline.run,
     "conditions": conditions.run,
+    "backtest": backtest.run,
     "timeflips": timeflips.run,
     "state": state_size.run,
 }

@@ -17,7 +17,7 @@ MAY_IMPORT = {
 EDGES = ("signals.feeds.kafka", "channels.smtp", "channels.outbox")
 """Modules of the lower packages that meet the outside."""
 
-PURE_JOURNEYS = ("engine", "react", "state", "journey", "playbook", "facts")
+PURE_JOURNEYS = ("backtest", "engine", "react", "state", "journey", "playbook", "facts")
 IO = {
     *(
         "sqlalchemy",

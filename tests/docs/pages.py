@@ -42,7 +42,7 @@ def code(page: Path) -> list[str]:
 
 def commands(page: Path) -> list[str]:
     """Every `journeys …` of the page, in blocks and in prose, without its comment."""
-    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    lines = [line for block in blocks(page, "sh") for line in block.replace("\\\n", "").splitlines()]
     inside = [found for line in lines for found in re.findall(r"\$\((journeys [^)]*)\)", line)]
     plain = [line.partition(" #")[0].strip() for line in lines]
     return [text.strip() for text in (*inside, *plain, *code(page)) if re.match(r"journeys [a-z]", text)]

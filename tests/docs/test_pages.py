@@ -54,7 +54,8 @@ def test_a_command_named_in_the_text_is_one_with_these_options(page: Path) -> No
 def understood(command: str) -> bool:
     """Whether the words lead to a command of ours and its options are its own."""
     found: Any = typer.main.get_command(app)
-    words = shlex.split(re.split(r"[&|;,]", command)[0])[1:]
+    alone = command if "'" in command else re.split(r"[&|;,]", command)[0]
+    words = shlex.split(alone)[1:]
     while words and hasattr(found, "commands"):
         found = found.commands.get(words.pop(0))
         if found is None:

@@ -147,8 +147,8 @@ def _show(told: dict[str, Any], swept: bool) -> None:
 
 
 def _show_against(told: dict[str, Any], name: str, swept: bool) -> None:
-    rows = [[_name(row, swept), *_cells(row)] for row in told["rows"]]
-    table(f"Against {told['outcome']['type']} within {told['within']}", [name, *_HEADS], rows)
+    rows = [[_name(row, swept), *cells(row)] for row in told["rows"]]
+    table(f"Against {told['outcome']['type']} within {told['within']}", [name, *_HEADS], rows, whole=True)
     chance = told["chance"]
     compared = "everybody" if told["among"] is None else orjson.dumps(told["among"]).decode()
     tell(
@@ -165,7 +165,8 @@ def _show_against(told: dict[str, Any], name: str, swept: bool) -> None:
 _HEADS = ["firings", "a week", "left out", "precision", "chance then", "lift", "recall", "days ahead"]
 
 
-def _cells(row: dict[str, Any]) -> list[Any]:
+def cells(row: dict[str, Any]) -> list[Any]:
+    """A row of the table against an outcome, after its name."""
     return [
         row["firings"],
         row["per_week"]["mean"],
@@ -206,7 +207,7 @@ def _percent(interval: dict[str, Any]) -> str:
 def _lead(days: dict[str, Any]) -> str:
     if days["median"] is None:
         return "—"
-    return f"{days['median']:g} ({days['lower_quartile']:g}–{days['upper_quartile']:g})"
+    return f"{days['median']:.0f} ({days['lower_quartile']:.0f}–{days['upper_quartile']:.0f})"
 
 
 def _day(instant: str | None) -> str:

@@ -16,6 +16,7 @@ SHORT = 30
 
 out = Console()
 err = Console(stderr=True)
+broad = Console(width=240)
 
 
 class Voice:
@@ -66,8 +67,11 @@ def fail(message: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    """A small table; numbers stand right. One without rows is a line that says so."""
+def table(title: str, columns: list[str], rows: list[list[Any]], *, whole: bool = False) -> None:
+    """A small table; numbers stand right. One without rows is a line that says so.
+
+    `whole`: one too broad for the terminal is folded by the terminal, a row staying a row; no figure is cut off.
+    """
     if not rows:
         tell(f"{title}: none")
         return
@@ -83,7 +87,7 @@ def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
         )
     for row in rows:
         drawn.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
-    out.print(drawn)
+    (broad if whole else out).print(drawn)
     out.print()
 
 
