@@ -57,7 +57,8 @@ def people(house: House, account: str = "acme") -> None:
     house.ok(
         "PUT", f"/v1/accounts/{account}", {"name": "Acme", "attributes": {"plan": "pro", "owner": "nadia"}}
     )
-    ann = {"account": account, "email": "ann@example.com", "name": "Ann", "roles": ["champion"]}
+    home = "example.com" if account == "acme" else f"{account}.example.com"
+    ann = {"account": account, "email": f"ann@{home}", "name": "Ann", "roles": ["champion"]}
     house.ok("PUT", f"/v1/contacts/{account}.ann", ann)
 
 

@@ -70,8 +70,8 @@ def test_consent_and_suppression_follow_what_people_and_providers_say(store: Dat
     with store.write() as connection:
         consent.save_consents(connection, said, {"ann": "Ann@example.com", "bob": "bob@example.com"})
     assert rows(store, consents) == [
-        ("ann", "email", "tips", False, START),
-        ("bob", "email", "", True, START + HOUR),
+        ("ann", "email", "tips", "ann", False, START),
+        ("bob", "email", "", "bob", True, START + HOUR),
     ]
     assert {(row[1], row[2]) for row in rows(store, suppressions)} == {("complaint", "ann")}
     with store.write() as connection:

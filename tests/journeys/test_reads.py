@@ -116,10 +116,10 @@ def test_a_page_asks_the_same_number_of_questions_whatever_its_size(database: Da
         return len(asked)
 
     for read, most in (
-        (lambda limit: lambda connection: people.accounts(connection, NOW, limit=limit), 2),
+        (lambda limit: lambda connection: people.accounts(connection, NOW, limit=limit), 4),
         (lambda limit: lambda connection: reach.list_messages(connection, limit=limit), 1),
         (lambda limit: lambda connection: why.decisions(connection, limit=limit), 2),
-        (lambda limit: lambda connection: timeline.timeline(connection, ACME, limit=limit), 10),
+        (lambda limit: lambda connection: timeline.timeline(connection, ACME, limit=limit), 11),
     ):
         assert questions(read(1)) <= questions(read(100)) == most
 

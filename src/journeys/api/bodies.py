@@ -62,15 +62,25 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+Name = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+External = Annotated[dict[Name, Name], Field(max_length=50)]
+"""What others call an account or contact, by source: `{"stripe": "cus_123"}`."""
+
+
 class AccountBody(Strict):
-    """Attributes are merged one level deep; null removes."""
+    """Attributes are merged one level deep; null removes. `external` is what others call it, beside what is known."""
 
     name: Word | None = None
     attributes: Attributes = {}
+    external: External = {}
 
     def written(self) -> dict[str, Any]:
         """The attributes to merge."""
         return {**self.attributes, **({} if self.name is None else {"name": self.name})}
+
+    def told(self) -> dict[str, Any]:
+        """The data of the event that says so."""
+        return {"attributes": self.written(), **({"external": self.external} if self.external else {})}
 
 
 class RoleBody(Strict):
@@ -82,7 +92,7 @@ class RoleBody(Strict):
 
 
 class ContactBody(Strict):
-    """Attributes are merged; `roles` replaces the set of roles."""
+    """Attributes are merged; `roles` replaces the set of roles; `external` is added to what others call the person."""
 
     account: Id
     email: Annotated[str, AfterValidator(_mailbox)] | None = None
@@ -91,12 +101,15 @@ class ContactBody(Strict):
     locale: Word | None = None
     attributes: Attributes = {}
     roles: list[Word | RoleBody] | None = None
+    external: External = {}
 
     def written(self) -> dict[str, Any]:
         """The data of the event that says so."""
         own = {name: getattr(self, name) for name in ("email", "name", "timezone", "locale")}
         given = {name: value for name, value in own.items() if value is not None}
         data: dict[str, Any] = {"attributes": {**given, **self.attributes}}
+        if self.external:
+            data["external"] = self.external
         if self.roles is not None:
             data["roles"] = [
                 role if isinstance(role, str) else role.model_dump(exclude_none=True) for role in self.roles

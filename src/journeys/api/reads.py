@@ -21,6 +21,8 @@ from journeys.api.resources import (
     TimelineRow,
     WholeMessage,
 )
+from journeys.naming import ACCOUNT
+from journeys.store import identities
 from journeys.store.database import Database
 from journeys.store.reads import overview, people, reach, timeline, why
 from signals.instant import Instant, InstantField
@@ -127,7 +129,7 @@ def _accounts(routes: APIRouter, database: Database, clock: Callable[[], Instant
 
     @routes.get("/accounts/{account}", response_model=AccountResource, dependencies=may)
     def account(account: Key) -> dict[str, Any]:
-        """Everything known of one account now."""
+        """Everything known of one account now; by an id that has become another, of that one."""
         with database.read() as connection:
             return found("account", account, people.account(connection, account, clock()))
 
@@ -136,19 +138,22 @@ def _accounts(routes: APIRouter, database: Database, clock: Callable[[], Instant
         """One time line of what happened, what it meant, what was done and why not; newest first."""
         kinds = asked.kind or timeline.KINDS
         with Cursors(), database.read() as connection:
-            _known(connection, account)
-            return timeline.timeline(connection, account, kinds=kinds, limit=asked.limit, cursor=asked.cursor)
+            known = _known(connection, account)
+            return timeline.timeline(connection, known, kinds=kinds, limit=asked.limit, cursor=asked.cursor)
 
     @routes.get("/accounts/{account}/explain", response_model=Explanation, dependencies=may)
     def explain(account: Key, asked: Annotated[ExplainQuery, Asked]) -> dict[str, Any]:
         """Why something did or did not happen there: the decisions, in order, in words."""
         with database.read() as connection:
-            _known(connection, account)
-            return why.explain(connection, account, now=clock(), **dict(asked))
+            known = _known(connection, account)
+            return why.explain(connection, known, now=clock(), **dict(asked))
 
 
-def _known(connection: Any, account: str) -> None:
-    found("account", account, people.names(connection, [account]) or None)
+def _known(connection: Any, account: str) -> str:
+    """The account's id now."""
+    current = identities.current(connection, ACCOUNT, account)
+    found("account", account, people.names(connection, [current]) or None)
+    return current
 
 
 def _reach(routes: APIRouter, database: Database, may: list[Any]) -> None:

@@ -28,6 +28,7 @@ class ContactResource(BaseModel):
     tone: str | None
     open: bool
     suppressed: str | None
+    external: dict[str, list[str]] = Field(description="What others call them, by source.")
     last_seen_at: str | None
 
 
@@ -79,6 +80,7 @@ class AccountResource(BaseModel):
     id: str
     name: str | None
     attributes: dict[str, Any]
+    external: dict[str, list[str]] = Field(description="What others call it, by source.")
     contacts: list[ContactResource]
     stage: str | None
     segments: list[str]

@@ -16,8 +16,9 @@ from journeys.api.access import Guard, body_of, documented, raw_body
 from journeys.api.bodies import AccountBody, ContactBody, HoldBody, Id, TaskBody
 from journeys.api.idempotency import Idempotency
 from journeys.desk import Desk
+from journeys.naming import ACCOUNT
 from journeys.service import Service
-from journeys.store import accounts, sending
+from journeys.store import accounts, identities, sending
 from journeys.store.database import Database
 from journeys.store.keys import Caller
 from journeys.store.tables import journeys
@@ -82,8 +83,10 @@ def _people(routes: APIRouter, desks: Desks) -> None:
     def put_account(
         account: Id, body: Annotated[AccountBody, Depends(body_of(AccountBody))]
     ) -> dict[str, Any]:
-        """Set attributes of an account; unknown ones are created."""
-        desks.tell("crm.account_updated", account, {"attributes": body.written()})
+        """Set attributes of an account, and what others call it; an unknown one is created. 409 where another account
+        is called so.
+        """
+        desks.tell("crm.account_updated", account, body.told())
         return {"id": account, "attributes": body.written()}
 
     @routes.put(
@@ -96,7 +99,10 @@ def _people(routes: APIRouter, desks: Desks) -> None:
     def put_contact(
         contact: Id, body: Annotated[ContactBody, Depends(body_of(ContactBody))]
     ) -> dict[str, Any]:
-        """Set attributes and roles of a person at an account."""
+        """Set attributes and roles of a person at an account, and what others call them.
+
+        An address that somebody is known by makes the two one person; 409 where this one has another address.
+        """
         desks.tell("crm.contact_updated", body.account, body.written(), contact)
         return {"id": contact, "account": body.account}
 
@@ -142,7 +148,7 @@ def _holds(routes: APIRouter, desks: Desks) -> None:
 def _standing(desks: Desks, account: str) -> list[str]:
     """The holds that stand on an account. A hold makes no account: 404 for one that is not known."""
     with desks.database.read() as connection:
-        state = accounts.load(connection, account)
+        state = accounts.load(connection, identities.current(connection, ACCOUNT, account))
     if state is None:
         raise HTTPException(404, f"there is no account {account!r}")
     return open_holds(state.profile, desks.clock())

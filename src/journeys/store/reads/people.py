@@ -5,9 +5,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from journeys.naming import ACCOUNT, CONTACT
 from journeys.state import AccountState, unpack
 from journeys.store.accounts import load
 from journeys.store.feeds import stale
+from journeys.store.identities import current, externals
 from journeys.store.reads.page import DEFAULT_LIMIT, Listing, Page, fetch
 from journeys.store.reads.scores import health_json
 from journeys.store.tables import accounts as table
@@ -52,19 +54,46 @@ def accounts(
     silent = stale(connection, now)
 
     def shape(rows: Sequence[sa.Row[Any]]) -> list[dict[str, Any]]:
-        return [account_json(unpack(row.state), now, silent) for row in rows]
+        return _accounts_json(connection, [unpack(row.state) for row in rows], now, silent)
 
     return fetch(connection, query, _BY_ID, shape, limit, cursor)
 
 
 def account(connection: sa.Connection, account_id: str, now: Instant) -> dict[str, Any] | None:
-    """One account whole, None where it is not known."""
+    """One account whole, also by an id that has become another; None where it is not known."""
     state = load(connection, account_id)
-    return None if state is None else account_json(state, now, stale(connection, now))
+    if state is None:
+        state = load(connection, current(connection, ACCOUNT, account_id))
+    return None if state is None else _accounts_json(connection, [state], now, stale(connection, now))[0]
 
 
-def account_json(state: AccountState, now: Instant, silent: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The resource `account`. `health` is null where no health definition scores it; `silent` are the stale feeds."""
+def _accounts_json(
+    connection: sa.Connection,
+    states: Sequence[AccountState],
+    now: Instant,
+    silent: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """With what others call the accounts and the people there."""
+    houses = externals(connection, ACCOUNT, [state.profile.id for state in states])
+    everybody = sorted({who for state in states for who in state.profile.contacts})
+    people = externals(connection, CONTACT, everybody)
+    return [account_json(state, now, silent, houses, people) for state in states]
+
+
+Externals = Mapping[str, Mapping[str, Sequence[str]]]
+"""What others call some of ours, by id and source."""
+
+
+def account_json(
+    state: AccountState,
+    now: Instant,
+    silent: Sequence[Mapping[str, Any]],
+    houses: Externals,
+    people: Externals,
+) -> dict[str, Any]:
+    """The resource `account`. `health` is null where no health definition scores it; `silent` are the stale feeds;
+    `houses` and `people` are what others call accounts and contacts.
+    """
     profile = state.profile
     attributes = plain_account(profile, now)
     name = attributes.get("name")
@@ -72,7 +101,11 @@ def account_json(state: AccountState, now: Instant, silent: Sequence[Mapping[str
         "id": profile.id,
         "name": name if isinstance(name, str) else None,
         "attributes": attributes,
-        "contacts": [contact_json(profile, contact, now) for contact in profile.contacts.values()],
+        "external": dict(houses.get(profile.id, {})),
+        "contacts": [
+            {**contact_json(profile, contact, now), "external": dict(people.get(contact.id, {}))}
+            for contact in profile.contacts.values()
+        ],
         "stage": profile.stage,
         "segments": sorted(profile.segments),
         "tags": list(profile.tags),

@@ -9,12 +9,23 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from journeys.naming import MERGES
+from journeys.store.reads import merges
 from journeys.store.reads.everyday import Everyday, everyday, is_everyday
 from journeys.store.reads.page import DEFAULT_LIMIT, MAX_LIMIT, Page, seal, unseal
 from journeys.store.reads.scores import entry_json
 from journeys.store.reads.sentences import evidence_line, sentence, words
 from journeys.store.reads.why import decision_json
-from journeys.store.tables import contacts, decisions, events, health_ledger, journeys, messages, tasks
+from journeys.store.tables import (
+    contacts,
+    decisions,
+    events,
+    health_ledger,
+    identity_merges,
+    journeys,
+    messages,
+    tasks,
+)
 from signals.instant import LATEST, Instant, iso
 
 KINDS = ("event", "signal", "segment", "health", "journey", "message", "task", "decision")
@@ -145,8 +156,8 @@ def _ours(wanted: set[str]) -> sa.ColumnElement[bool]:
 
 
 def _theirs(_wanted: set[str]) -> sa.ColumnElement[bool]:
-    """What happened upstream and is not everyday."""
-    return sa.not_(sa.or_(_ours({"signal", "segment"}), is_everyday()))
+    """What happened upstream and is not everyday. Merges have rows of their own, which say what came of them."""
+    return sa.not_(sa.or_(_ours({"signal", "segment"}), is_everyday(), events.c.type.in_(MERGES)))
 
 
 def _tell_event(row: Any, look: Look) -> Row:
@@ -169,6 +180,11 @@ def _tell_ours(row: Any, look: Look) -> Row:
     said = "; ".join(evidence_line(each) for each in lines if isinstance(each, dict))
     severity = row.data.get("severity")
     return _row(row.time, "signal", words(signal).capitalize(), said or None, severity, signal=signal)
+
+
+def _tell_merge(row: Any, look: Look) -> Row:
+    title, detail, refs = merges.told(row, look.people)
+    return _row(row.at, "event", title, detail, None, **refs)
 
 
 _SHOWN_FACTS = 5
@@ -280,6 +296,15 @@ _SOURCES = (
         journeys.c.id,
         lambda _: journeys.c.ended_at.is_not(None),
         _tell_ended,
+    ),
+    Source(
+        frozenset({"event"}),
+        10,
+        identity_merges,
+        identity_merges.c.at,
+        identity_merges.c.id,
+        _any,
+        _tell_merge,
     ),
 )
 """In the order of their ranks; `_EVERYDAY` lies between the first two."""
