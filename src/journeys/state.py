@@ -22,10 +22,11 @@ class AccountState(msgspec.Struct, array_like=True):
 
     def due(self) -> Instant | None:
         """The next instant at which something happens here without an event."""
-        instants = [journey.wakes_at for journey in self.journeys if journey.wakes_at is not None]
-        if self.profile.look_at is not None:
-            instants.append(self.profile.look_at)
-        return min(instants, default=None)
+        found = self.profile.look_at
+        for journey in self.journeys:
+            if journey.wakes_at is not None and (found is None or journey.wakes_at < found):
+                found = journey.wakes_at
+        return found
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -24,8 +24,10 @@ def after(
     """The profile with the event in it, and what it touched (`attribute:plan`, `milestone:x`, `measure:7`, …)."""
     twin = profile.copy() if event.type in EFFECTS else profile.looked_at()
     touched: set[str] = set()
-    twin.seq = max(twin.seq, event.seq)
-    twin.last_event_at = max(twin.last_event_at, event.time)
+    if event.seq > twin.seq:
+        twin.seq = event.seq
+    if event.time > twin.last_event_at:
+        twin.last_event_at = event.time
     if twin.given_created_at is None and event.time < twin.created_at:
         set_created(twin, event.time, touched)
     if event.contact is not None:
@@ -35,13 +37,13 @@ def after(
     effect = EFFECTS.get(event.type)
     if effect is not None:
         effect(twin, event, touched)
-    event = heard(event)
+    event, kept = heard(event), twin.measures
     for measure in measures:
-        old = twin.measures.get(measure.id)
+        old = kept.get(measure.id)
         new = measure.fold(old, event, now)
         if new is not old and new is not None:
-            twin.measures[measure.id] = new
-            touched.add(f"measure:{measure.id}")
+            kept[measure.id] = new
+            touched.add(measure.token)
     return twin, touched
 
 
@@ -67,11 +69,13 @@ def _see(profile: Profile, contact_id: str, at: Instant, touched: set[str]) -> N
         touched.add("contacts")  # an absence may count from when someone was first seen
     if known is None:
         known = Contact(contact_id, first_seen=at, last_seen=at)
+    elif at > known.last_seen:
+        known = msgspec.structs.replace(known, last_seen=at)
+    elif at < known.first_seen:
+        known = msgspec.structs.replace(known, first_seen=at)
     else:
-        known = msgspec.structs.replace(
-            known, first_seen=min(known.first_seen, at), last_seen=max(known.last_seen, at)
-        )
-    profile.contacts[contact_id] = known
+        return
+    profile.contacts = {**profile.contacts, contact_id: known}
 
 
 def _join(profile: Profile, contact_id: str | None, said: Said) -> None:
@@ -80,4 +84,4 @@ def _join(profile: Profile, contact_id: str | None, said: Said) -> None:
     if contact_id is not None:
         contact = profile.contacts[contact_id]
         joins = joined(contact.joins, said.contacts)
-        profile.contacts[contact_id] = msgspec.structs.replace(contact, joins=joins)
+        profile.contacts = {**profile.contacts, contact_id: msgspec.structs.replace(contact, joins=joins)}

@@ -63,6 +63,8 @@ class Measure:
     """
 
     kind = "measure"
+    mark = 0
+    """A bit above 32 by which measures of one kind are found among others."""
 
     def __init__(self, types: tuple[str, ...], where: Mapping[str, Comparison], keyed: str | None) -> None:
         self.types = types
@@ -72,6 +74,7 @@ class Measure:
         self._path = tuple(keyed.split(".")) if keyed else ()
         self._where_spec = {field: wanted.model_dump(exclude_unset=True) for field, wanted in where.items()}
         self.id = 0
+        self.token = ""
 
     def spec(self) -> list[Any]:
         """All that tells this measure from another."""
@@ -80,7 +83,8 @@ class Measure:
     def named(self) -> "Measure":
         """The measure with its id set from its spec and how far it looks back: one that must remember more is another."""
         canonical = orjson.dumps([*self.spec(), self.keep], option=orjson.OPT_SORT_KEYS)
-        self.id = int.from_bytes(blake2b(canonical, digest_size=4).digest())
+        self.id = int.from_bytes(blake2b(canonical, digest_size=4).digest()) | self.mark
+        self.token = f"measure:{self.id}"
         return self
 
     def look_back(self, duration: Duration | None) -> None:

@@ -137,9 +137,8 @@ class Profile(msgspec.Struct, array_like=True):
         return twin
 
     def looked_at(self) -> "Profile":
-        """A copy that takes what an event says to contacts and measures; a look copies what more it writes to."""
+        """A copy whose measures may be written to; whoever writes to more of it copies that first."""
         twin = copy(self)
-        twin.contacts = self.contacts.copy()
         twin.measures = self.measures.copy()
         return twin
 
@@ -149,7 +148,7 @@ class Profile(msgspec.Struct, array_like=True):
         return writes[-1].value if writes else None
 
 
-_SAID = ("attributes", "tickets", "holds", "orders", "given_tags", "tag_words", "milestones")
+_SAID = ("attributes", "contacts", "tickets", "holds", "orders", "given_tags", "tag_words", "milestones")
 """What only events with an effect of their own write to."""
 
 

@@ -72,6 +72,8 @@ class Tone(Measure):
 
     kind = "tone"
 
+    mark = _KIND
+
     def __init__(self, warm: Sequence[str], brief_under_words: int) -> None:
         super().__init__((HEARD,), {}, "contact")
         self.warm, self.brief = tuple(warm), brief_under_words
@@ -80,11 +82,6 @@ class Tone(Measure):
 
     def spec(self) -> list[Any]:
         return [*super().spec(), self.warm, self.brief]
-
-    def named(self) -> "Measure":
-        super().named()
-        self.id |= _KIND
-        return self
 
     def add(self, old: Any, event: Event, now: Instant) -> Any:
         text = _text(event)

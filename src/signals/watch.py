@@ -139,13 +139,13 @@ def watch(
     nothing (history); `late` nothing but date edges (an event too old to act on). `feeds` is what was heard of
     the feeds that promised to speak.
     """
-    sight = Sight(profile, now, silent, late, feeds)
     if touched is None or profile.waits is None:
         places = watched.due(profile, now)
     else:
         places = watched.suspects(profile, frozenset(touched), now)
     if not places and profile.waits is not None:
-        return sight
+        return _STILL
+    sight = Sight(profile, now, silent, late, feeds)
     profile.waits = waits = {} if profile.waits is None else profile.waits.copy()
     turn = 0
     while turn < len(places):
@@ -165,6 +165,10 @@ def watch(
             sight.touched.clear()
     profile.look_at = min(waits.values(), default=None)
     return sight
+
+
+_STILL = Sight(Profile("", 0), 0, silent=True)
+"""What is found where nothing is to be settled. Nobody writes to what a settling has found."""
 
 
 def _memory(nodes: Iterable[Node]) -> Duration:

@@ -1,6 +1,7 @@
 """Account states: locked and loaded for a whole batch, saved likewise, with the narrow rows people search by."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -104,21 +105,25 @@ def next_due(connection: sa.Connection) -> Instant | None:
 
 def save(connection: sa.Connection, before: Mapping[str, Loaded], after: Mapping[str, AccountState]) -> None:
     """Write every state that changed, and what is searched by where it changed."""
-    rows = []
-    connection_kept: dict[str, Loaded] = connection.info["kept"]
+    old = {account: loaded.state.profile for account, loaded in before.items()}
+    new, changed, moved = [], [], []
     for account, state in after.items():
         known = before.get(account)
-        if known is None or known.state is not state:
-            rows.append(_row(state, 1 if known is None else known.version + 1))
-    new = [row for row in rows if row["id"] not in before]
-    changed = [row for row in rows if row["id"] in before]
+        if known is None:
+            new.append(_row(state, 1) | _searched(state.profile))
+        elif known.state is not state:
+            row = _row(state, known.version + 1)
+            if _is_found_alike(old[account], state.profile):
+                moved.append(row)
+            else:
+                changed.append(row | _searched(state.profile))
     if new and bulk.insert_new(connection, accounts, new) != len(new):
         raise LostUpdate("an account seen for the first time was created by another writer just now")
-    if bulk.update_next(connection, accounts, changed) != len(changed):
+    if sum(bulk.update_next(connection, accounts, rows) for rows in (changed, moved)) < len(changed) + len(moved):
         raise LostUpdate("an account was saved by another writer since it was loaded")
-    saved = {row["id"]: Loaded(after[row["id"]], row["version"]) for row in rows}
-    on_commit(connection, lambda: _keep(connection_kept, saved))
-    old = {account: loaded.state.profile for account, loaded in before.items()}
+    saved = {row["id"]: Loaded(after[row["id"]], row["version"]) for row in (*new, *changed, *moved)}
+    kept: dict[str, Loaded] = connection.info["kept"]
+    on_commit(connection, lambda: _keep(kept, saved))
     _save_segments(connection, old, after)
     _save_signals(connection, old, after)
     _save_tags(connection, old, after)
@@ -134,25 +139,41 @@ def _keep(kept: dict[str, Loaded], saved: Mapping[str, Loaded]) -> None:
     for account, loaded in saved.items():
         kept.pop(account, None)
         kept[account] = loaded
-    for account in list(kept)[: max(0, len(kept) - STATES_KEPT)]:
+    for account in list(islice(kept, max(0, len(kept) - STATES_KEPT))):
         del kept[account]
 
 
 def _row(state: AccountState, version: int) -> dict[str, Any]:
-    profile = state.profile
-    name = profile.value("name")
+    """What every event moves."""
     return {
-        "id": profile.id,
+        "id": state.profile.id,
         "version": version,
         "state": pack(state),
         "due_at": state.due(),
-        "created_at": profile.created_at,
-        "last_event_at": profile.last_event_at,
+        "last_event_at": state.profile.last_event_at,
         "live_journeys": len(state.journeys),
+    }
+
+
+def _is_found_alike(old: Profile, new: Profile) -> bool:
+    """Whether nothing that accounts are found by has changed: attributes are another dict where one was written."""
+    same = old.attributes is new.attributes and old.stage == new.stage and old.created_at == new.created_at
+    return same and (old.health is new.health or _band(old) == _band(new))
+
+
+def _band(profile: Profile) -> str | None:
+    return None if profile.health is None else profile.health.band
+
+
+def _searched(profile: Profile) -> dict[str, Any]:
+    """What accounts are found by; few events change any of it."""
+    name = profile.value("name")
+    return {
+        "created_at": profile.created_at,
         "name": name if isinstance(name, str) else None,
         "stage": profile.stage,
         "owner": _indexed(owner(profile)),
-        "band": None if profile.health is None else profile.health.band,
+        "band": _band(profile),
     }
 
 
@@ -192,6 +213,8 @@ def _save_signals(
     cleared: list[tuple[str, str]] = []
     for account, state in after.items():
         known = old[account].signals if account in old else {}
+        if state.profile.signals is known:
+            continue
         for key, signal in state.profile.signals.items():
             if known.get(key) is signal or key.startswith("@"):  # a play's own dates are nobody else's
                 continue
@@ -224,12 +247,14 @@ def _save_tags(
 def _save_contacts(
     connection: sa.Connection, old: Mapping[str, Profile], after: Mapping[str, AccountState]
 ) -> None:
-    rows = [
-        _contact_row(account, contact, state.now)
-        for account, state in after.items()
-        for contact in state.profile.contacts.values()
-        if _differs(old[account].contacts.get(contact.id) if account in old else None, contact)
-    ]
+    rows = []
+    for account, state in after.items():
+        known = old[account].contacts if account in old else {}
+        rows += [
+            _contact_row(account, contact, state.now)
+            for key, contact in state.profile.contacts.items()
+            if (was := known.get(key)) is not contact and _differs(was, contact)
+        ]
     bulk.upsert(connection, contacts, rows)
 
 

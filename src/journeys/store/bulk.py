@@ -107,7 +107,7 @@ def _twin(connection: sa.Connection, table: sa.Table) -> str:
         connection.exec_driver_sql(f"TRUNCATE {twin}")
     else:
         connection.exec_driver_sql(
-            f"CREATE TEMP TABLE IF NOT EXISTS {twin} (LIKE {table.name} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+            f"CREATE TEMP TABLE IF NOT EXISTS {twin} ON COMMIT DELETE ROWS AS TABLE {table.name} WITH NO DATA"
         )
         used.add(twin)
     return twin

@@ -19,6 +19,13 @@ from signals.instant import Instant
 from signals.joins import Join, same
 
 _WORDS = ("engagement.unsubscribed", "engagement.subscribed")
+_SPEAKING = {
+    *_WORDS,
+    "engagement.bounced",
+    "engagement.complained",
+    "contact.suppressed",
+    "contact.unsuppressed",
+}
 _LOCK = """
 SELECT {function}(place) FROM (
     SELECT DISTINCT hashtextextended(name, 0) AS place FROM unnest(CAST(:names AS text[])) AS name ORDER BY place
@@ -28,7 +35,9 @@ SELECT {function}(place) FROM (
 
 def speaks_of_consent(event: Event) -> bool:
     """Whether consent or suppression may change with this event."""
-    return event.type in (*_WORDS, "contact.unsuppressed") or suppression_cause(event) is not None
+    if event.type not in _SPEAKING:
+        return False
+    return event.type in _WORDS or event.type == "contact.unsuppressed" or suppression_cause(event) is not None
 
 
 def suppression_keys(contact: str, email: str | None) -> list[str]:
