@@ -125,14 +125,21 @@ def test_upsert_inserts_and_changes(store: Database, count: int) -> None:
 @pytest.mark.parametrize("count", [FEW, MANY])
 def test_upsert_changes_only_what_it_is_told_to(store: Database, count: int) -> None:
     said = [
-        {"contact": f"c{number:03}", "channel": "email", "topic": "", "allowed": False, "at": START}
+        {
+            "contact": f"c{number:03}",
+            "channel": "email",
+            "topic": "",
+            "said_as": "",
+            "allowed": False,
+            "at": START,
+        }
         for number in range(count)
     ]
     with store.write() as connection:
         bulk.insert(connection, consents, said)
         changed = [{**each, "allowed": True, "at": START + 1} for each in said]
         bulk.upsert(connection, consents, changed, update=["allowed"])
-    assert {row[3:] for row in rows(store, consents)} == {(True, START)}
+    assert {row[4:] for row in rows(store, consents)} == {(True, START)}
 
 
 @pytest.mark.parametrize("count", [FEW, MANY])
