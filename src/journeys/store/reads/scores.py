@@ -10,7 +10,7 @@ from journeys.state import AccountState
 from journeys.store.accounts import load
 from journeys.store.reads.page import DEFAULT_LIMIT, Listing, Page, fetch
 from journeys.store.reads.sentences import shown, words
-from journeys.store.tables import health_ledger
+from journeys.store.tables import definitions, health_ledger
 from signals.conditions import Moment
 from signals.instant import Instant, iso, iso_or_none
 from signals.score import TREND, Band, Health, Standing, reasons
@@ -76,12 +76,23 @@ def _flag(key: str, name: str | None, cap: Band | None, health: Health) -> dict[
 
 
 def with_ledger(connection: sa.Connection, account: str, now: Instant, limit: int) -> dict[str, Any] | None:
-    """All a score is made of and the newest entries of its ledger (`more`: there are others); None without a score."""
+    """All a score is made of and the newest entries of its ledger (`more`: there are others), and the names
+    the live definition gives its parts; None without a score.
+    """
     state = load(connection, account)
     if state is None or state.profile.health is None:
         return None
     told = ledger(connection, account, limit=limit)
-    return {**whole(state, now), "ledger": told["items"], "more": told["next"] is not None}
+    names = _names(connection)
+    return {**whole(state, now), "ledger": told["items"], "more": told["next"] is not None, "names": names}
+
+
+def _names(connection: sa.Connection) -> dict[str, str]:
+    """What the live definition calls its measures and flags."""
+    live = sa.and_(definitions.c.kind == "health", definitions.c.status == "active")
+    body = connection.execute(sa.select(definitions.c.body).where(live)).scalar() or {}
+    parts = [*body.get("measures", ()), *body.get("flags", ())]
+    return {part["key"]: part["name"] for part in parts if part.get("name")}
 
 
 def ledger(
@@ -113,7 +124,7 @@ def entry_json(row: Any) -> dict[str, Any]:
 
 
 def sentence(entry: Mapping[str, Any]) -> str:
-    """The entry in words: `usage trend −6, now −0.35`."""
+    """The entry in words: `usage trend −6, now -0.35`."""
     key, points = words(entry["key"]), entry["points"]
     if entry["kind"] == "definition":
         return f"scored by version {entry['version']} of the definition" + (
@@ -121,7 +132,7 @@ def sentence(entry: Mapping[str, Any]) -> str:
         )
     if entry["kind"] == "flag":
         return f"{key}: it {'caps' if entry['value'] else 'no longer caps'} the band"
-    seen = "no value any more" if entry["value"] is None else f"now {shown(entry['value'])}"
+    seen = "no value any more" if entry["value"] is None else f"now {shown(round(entry['value'], 2))}"
     return f"{key} {signed(points)}, {seen}"
 
 
