@@ -227,6 +227,28 @@ def predicate(comparison: Comparison) -> Predicate:
     return lambda value: all(check(value) for check in checks)
 
 
+def mistyped(comparison: Comparison, value: Any) -> bool:
+    """Whether the value is of a type that one of the words given does not compare with (semantics §3: no coercion)."""
+    if value is MISSING:
+        return False
+    given = comparison.model_fields_set & _BUILDERS.keys() - {"exists"}
+    return not all(_meets(word, getattr(comparison, word), value) for word in given)
+
+
+def _meets(word: str, wanted: Any, value: Any) -> bool:
+    if word in ("gt", "gte", "lt", "lte"):
+        return comparable(value, wanted) is not None
+    if word in ("in_", "not_in"):
+        return not wanted or any(_alike_in_type(value, each) for each in wanted)
+    if word == "contains" and isinstance(value, list):
+        return True
+    return _alike_in_type(value, wanted)
+
+
+def _alike_in_type(one: Any, other: Any) -> bool:
+    return type(one) is type(other) or (is_number(one) and is_number(other))
+
+
 _NUMERIC: dict[str, Callable[[Any, Any], bool]] = {
     "is": operator.eq,
     "is_not": operator.ne,

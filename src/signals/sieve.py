@@ -118,7 +118,11 @@ def make(strained: Sequence[Strained], code: Code) -> Sieve:
     ]
     for container in ("opened", "inside"):
         there = [one for one in by_key.values() if one.container == container and one.closed is not None]
-        body += [f"if {container}:", *(f"    {line}" for one in there for line in _opened(one, names))] if there else []
+        body += (
+            [f"if {container}:", *(f"    {line}" for one in there for line in _opened(one, names))]
+            if there
+            else []
+        )
     body.append("return sorted(found) if len(found) > 1 else found")
     source = "\n    ".join(["def sieve(profile, now):", *body])
     exec(compile(source, "<sieve>", "exec"), code.names)  # noqa: S102 - our own text: see the module's first lines

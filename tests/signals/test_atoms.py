@@ -434,3 +434,75 @@ def test_what_can_mean_nothing_is_refused(body: dict[str, Any]) -> None:
 def test_what_no_history_could_answer_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(ConditionRefused):
         compile_condition(body)
+
+
+# ── what an atom says of itself ─────────────────────────────────────────────────────────────────────────────────
+
+
+def told_by(condition: dict[str, Any], events: list[Event], at: Instant) -> dict[str, Any]:
+    """The evidence of an atom."""
+    node = compile_condition(condition)
+    (evidence,) = node.because(Moment(folded(events, watching(node)), at))
+    assert evidence["condition"] == condition
+    return evidence
+
+
+@pytest.mark.parametrize(
+    ("condition", "saw", "at"),
+    [
+        ({"count": "used", "in": "7d", "gte": 3}, 2, "2026-03-04T09:00:00Z"),
+        ({"count": "used", "in": "1d", "gte": 3}, 1, "2026-03-04T09:05:00Z"),
+        ({"count": "used", "gte": 3}, 2, None),
+        ({"sum": "used", "of": "amount", "in": "90d", "gte": 3}, 3.5, "2026-03-04T00:00:00Z"),
+        ({"absent": "used", "for": "1d"}, "none since 2026-03-04T09:05:20Z", "2026-03-04T09:05:20Z"),
+        (
+            {"latest": "used", "where": {"amount": 1}},
+            "the latest, of 2026-03-04T09:05:20Z, is not like that",
+            "2026-03-04T09:05:20Z",
+        ),
+        ({"sequence": ["used", "paid"], "within": "1d", "in": "7d"}, "not followed", "2026-03-04T09:05:20Z"),
+        (
+            {"missed": "paid", "after": "used", "for": "1d"},
+            "missed since 2026-03-02T09:00:00Z",
+            "2026-03-04T09:05:20Z",
+        ),
+        ({"attribute": "account.plan", "is": "free"}, "pro", "2026-03-03T09:00:00Z"),
+        ({"attribute": "account.seats", "gte": 3}, None, None),
+    ],
+)
+def test_evidence_says_what_was_seen_and_of_when_it_is(
+    condition: dict[str, Any], saw: Any, at: str | None
+) -> None:
+    happened = [event("used", amount=1), attributes("1d", plan="pro")]
+    happened.append(event("used", after_start("2d") + 320_000_000, amount=2.5))
+    evidence = told_by(condition, happened, after_start("3d"))
+    assert evidence["saw"] == saw
+    assert evidence.get("at") == at
+
+
+@pytest.mark.parametrize(
+    ("comparison", "value", "wrong"),
+    [
+        ({"gte": 3}, "5", True),
+        ({"gte": 3}, 2, False),
+        ({"gt": "2026-03-02"}, 5, True),
+        ({"gt": "2026-03-02"}, "2026-03-01", False),
+        ({"is": "5"}, 5, True),
+        ({"is": True}, 1, True),
+        ({"is": 5}, 4.5, False),
+        ({"in": ["a", 1]}, 2, False),
+        ({"in": ["a"]}, 2, True),
+        ({"contains": "a"}, 5, True),
+        ({"contains": "a"}, ["b"], False),
+        ({"starts_with": "a"}, ["a"], True),
+        ({"matches": "a*"}, "b", False),
+        ({"within": "5d"}, "soon", True),
+        ({"past": "5d"}, "2026-03-02", False),
+    ],
+)
+def test_evidence_says_where_it_does_not_hold_for_the_type(
+    comparison: dict[str, Any], value: Any, wrong: bool
+) -> None:
+    evidence = told_by({"attribute": "account.it", **comparison}, [attributes(it=value)], START)
+    assert not evidence["holds"]
+    assert (evidence.get("because") == "type") is wrong

@@ -350,6 +350,7 @@ def test_the_evidence_names_the_feed_and_since_when_it_is_silent() -> None:
             "condition": {"absent": "product.used", "for": "14d"},
             "holds": None,
             "saw": "none since 2026-03-04T09:00:00Z",
+            "at": "2026-03-04T09:00:00Z",
             "because": "stale_feed",
             "feed": "mixpanel",
             "silent_since": "2026-03-22T09:00:00Z",
@@ -371,7 +372,7 @@ def test_the_evidence_of_a_gap_says_from_when_to_when_and_a_known_answer_names_n
     assert (because["holds"], because["silent_until"]) == (None, "2026-03-24T09:00:00Z")
     assert say(because).endswith("mixpanel was silent from 2026-03-22T09:00:00Z to 2026-03-24T09:00:00Z")
     (known,) = drop.verdict(Moment(profile, LAST, feeds=heard())).because
-    assert known == {"condition": drop.source, "holds": True, "saw": 0}
+    assert known == {"condition": drop.source, "holds": True, "saw": 0, "at": "2026-03-04T09:00:00Z"}
 
 
 def test_the_evidence_of_an_absence_that_a_silence_cut_short_says_so() -> None:

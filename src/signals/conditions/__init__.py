@@ -7,6 +7,7 @@ import orjson
 from pydantic import BaseModel, TypeAdapter
 
 from signals.conditions import build, scores, states
+from signals.conditions.attribute import AttributeNode
 from signals.conditions.doubt import doubting
 from signals.conditions.grammar import ATOMS, Condition
 from signals.conditions.node import Anything, Everything, Moment, Negation, Node, Verdict
@@ -16,7 +17,7 @@ from signals.freshness import Promises
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(Condition)
 
 _BUILDERS: dict[str, Callable[[dict[str, Any], Any], Node]] = {
-    "attribute": states.AttributeNode,
+    "attribute": AttributeNode,
     "reached": states.ReachedNode,
     "not_reached": states.NotReachedNode,
     "signal": states.SignalNode,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from signals.event import Event
 from signals.freshness import Feeds
-from signals.instant import Instant
+from signals.instant import Instant, iso
 from signals.measures import Measure
 from signals.profile import Contact, Profile
 from signals.sieve import Code, Guard, every, some
@@ -52,7 +52,13 @@ class Node:
 
     def because(self, moment: Moment) -> Iterator[Evidence]:
         """The evidence, atom by atom."""
-        yield {"condition": self.source, "holds": self.test(moment)[0], "saw": self.saw(moment)}
+        told = {"condition": self.source, "holds": self.test(moment)[0], "saw": self.saw(moment)}
+        at = self.as_of(moment)
+        yield told if at is None else {**told, "at": iso(at)}
+
+    def as_of(self, moment: Moment) -> Instant | None:
+        """When the newest thing happened that the answer rests on; None where it is not known or says nothing."""
+        return None
 
     def surely(self, holds: bool, code: Code) -> Guard | None:
         """Until when it certainly holds, or certainly does not, as a guard of a sieve; None where only `test` can tell.
@@ -187,7 +193,9 @@ def say(evidence: Evidence) -> str:
 
 
 def doubts(evidence: Mapping[str, Any]) -> str:
-    """What a person is to know where a silent feed decided the answer; nothing where none did."""
+    """What a person is to know where a silent feed or a value's type decided the answer; nothing where none did."""
+    if evidence.get("because") == "type":
+        return ": other types do not compare"
     if evidence.get("because") != "stale_feed":
         return ""
     feed, since, until = evidence["feed"], evidence["silent_since"], evidence["silent_until"]

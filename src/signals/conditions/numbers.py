@@ -8,10 +8,11 @@ from pydantic import BaseModel
 
 from signals.attributes import DERIVED, account_value
 from signals.conditions import compile_condition, parse_condition
+from signals.conditions.attribute import AttributeNode
 from signals.conditions.change import ChangeNode
 from signals.conditions.history import AbsentNode
 from signals.conditions.node import Moment, Node, soonest
-from signals.conditions.states import AttributeNode, ConditionRefused
+from signals.conditions.states import ConditionRefused
 from signals.conditions.windows import CountNode, DistinctNode, MeasureNode, WindowNode
 from signals.instant import Duration, Instant
 from signals.measures import ALL, Last, Measure, tally_at

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from signals.attributes import account_value, tokens
+from signals.conditions.ages import newest
 from signals.conditions.atoms import CountAtom, DistinctAtom
 from signals.conditions.node import Answer, Moment, Node, soonest
 from signals.conditions.states import plain, role_changes
@@ -37,6 +38,9 @@ class MeasureNode(Node):
             return state
         people = [span.contact for span in holders(moment.profile, self.role, moment.now)]
         return {person: state[person] for person in people if person in state}
+
+    def as_of(self, moment: Moment) -> Instant | None:
+        return newest(self.measure, self.state(moment).values())
 
     def vacant(self, moment: Moment) -> bool:
         """Nobody is in the role of `by`: then the atom does not hold, whatever it asks (definitions, small rules)."""
