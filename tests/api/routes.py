@@ -52,6 +52,11 @@ SEGMENT = {
 }
 """Routes for Segment's libraries, with a key of scope ingest in Segment's places (`test_segment`)."""
 
+SEGMENT_TOLD = {
+    (method, path) for method, path in SEGMENT if len(path) > len("/v1/x") and path != "/v1/import"
+}
+"""Those of them that are documented; the others are their short forms."""
+
 HOOKS = {("POST", "/v1/hooks/{source}"), ("POST", "/v1/hooks/generic/{name}")}
 """Routes a vendor's signature opens, and no key (`test_hooks`)."""
 
