@@ -85,10 +85,10 @@ class Clock:
 
     def rest(self) -> float | None:
         """Seconds until what falls due next, as seen at the last look, if that is before the next beat; else None."""
-        if self._next is None:
-            return None
+        if self._next is None or self.ticked_at is None or self._next <= self.ticked_at:
+            return None  # what was due then has been done, or may not be done yet
         ahead = (self._next - self._now()) / SECOND
-        return ahead if 0 < ahead < TICK else None
+        return max(0.0, ahead) if ahead < TICK else None
 
     def fill_soon(self) -> None:
         """Definitions have been made live here, and nobody else brings the accounts to them: begin at the next beat."""

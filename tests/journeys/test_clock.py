@@ -120,6 +120,14 @@ def test_a_clock_rests_until_what_falls_due_before_the_next_beat(house: House) -
     assert rests == [None, 0.25, None, None]
 
 
+def test_a_clock_does_not_rest_where_the_instant_came_while_it_looked(house: House) -> None:
+    house.happens("go", "ash")
+    house.now = after_start("1h") - 1
+    house.clock.tick()
+    house.now = after_start("1h") + 1
+    assert house.clock.rest() == 0.0
+
+
 def test_a_clock_that_may_not_go_on_waits_for_the_beat(house: House) -> None:
     house.happens("go", "ash")
     house.now, house.unread = after_start("61m"), after_start("1h")
