@@ -43,7 +43,10 @@ def asked_by(events: Iterable[Event]) -> Asked:
     """What these events ask for."""
     asked = Asked()
     for event in events:
-        asked.ids.update(name for name in (event.account, event.contact) if name is not None)
+        if event.account is not None:
+            asked.ids.add(event.account)
+        if event.contact is not None:
+            asked.ids.add(event.contact)
         if event.account is None or event.contact is None or names_outside(event):
             _ask_outside(asked, event)
         if event.account is None and event.contact is not None:

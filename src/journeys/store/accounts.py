@@ -119,7 +119,9 @@ def save(connection: sa.Connection, before: Mapping[str, Loaded], after: Mapping
                 changed.append(row | _searched(state.profile))
     if new and bulk.insert_new(connection, accounts, new) != len(new):
         raise LostUpdate("an account seen for the first time was created by another writer just now")
-    if sum(bulk.update_next(connection, accounts, rows) for rows in (changed, moved)) < len(changed) + len(moved):
+    if sum(bulk.update_next(connection, accounts, rows) for rows in (changed, moved)) < len(changed) + len(
+        moved
+    ):
         raise LostUpdate("an account was saved by another writer since it was loaded")
     saved = {row["id"]: Loaded(after[row["id"]], row["version"]) for row in (*new, *changed, *moved)}
     kept: dict[str, Loaded] = connection.info["kept"]
@@ -156,9 +158,10 @@ def _row(state: AccountState, version: int) -> dict[str, Any]:
 
 
 def _is_found_alike(old: Profile, new: Profile) -> bool:
-    """Whether nothing that accounts are found by has changed: attributes are another dict where one was written."""
-    same = old.attributes is new.attributes and old.stage == new.stage and old.created_at == new.created_at
-    return same and (old.health is new.health or _band(old) == _band(new))
+    """Whether nothing that accounts are found by has changed; attributes are another dict where one may have been."""
+    if old.stage != new.stage or old.created_at != new.created_at or _band(old) != _band(new):
+        return False
+    return old.attributes is new.attributes or _searched(old) == _searched(new)
 
 
 def _band(profile: Profile) -> str | None:
@@ -263,7 +266,7 @@ def _differs(old: Contact | None, new: Contact) -> bool:
     if old is None or old is new:
         return old is None
     same = old.attributes is new.attributes and old.roles is new.roles and old.first_seen == new.first_seen
-    return not (same and old.left_at == new.left_at and old.elsewhere == new.elsewhere)
+    return not (same and old.left_at == new.left_at)
 
 
 def _contact_row(account: str, contact: Contact, now: Instant) -> dict[str, Any]:
