@@ -47,7 +47,7 @@ def facts_for(
     exit_node, goal_node = (None, None) if play is None else (play.exit, play.goal)
     return Facts(
         journey_live=journey is not None,
-        contact_open=contact is not None and is_open(contact),
+        contact_open=contact is not None and (is_open(contact) or contact.id in ledger.at_home),
         readable=True,
         suppression=_suppression(ledger, message),
         topic_consent=topic,

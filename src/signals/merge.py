@@ -150,7 +150,6 @@ def _people(kept: Contact, gone: Contact) -> Contact:
         first_seen=min(kept.first_seen, gone.first_seen),
         last_seen=max(kept.last_seen, gone.last_seen),
         suppressed=None if suppression is None else suppression.value,
-        elsewhere=kept.elsewhere or gone.elsewhere,
         went_at=_last(kept.went_at, gone.went_at),
         suppression=suppression,
         joins=joined(kept.joins, gone.joins),

@@ -9,7 +9,7 @@ class Problem(msgspec.Struct, frozen=True):
     """One thing that could not be taken. The HTTP API shows it as RFC 9457, a feed keeps it with a dead letter.
 
     `reason` is a closed word (`malformed`, `invalid`, `in_the_future`, `id_conflict`, `too_large`,
-    `unsupported_media_type`, `ambiguous_account`, `no_account`, `address_taken`, `unmapped`, `tombstone`, `unsupported_version`, `timeout`, `unsigned`);
+    `unsupported_media_type`, `ambiguous_account`, `no_account`, `address_taken`, `external_taken`, `merge_circle`, `unmapped`, `tombstone`, `unsupported_version`, `timeout`, `unsigned`);
     `pointer` is an RFC 6901 JSON pointer to the field, where there is one.
     """
 

@@ -57,7 +57,6 @@ class Contact(msgspec.Struct, array_like=True):
     last_seen: Instant = 0
     suppressed: str | None = None
     spans: list[Held] = []
-    elsewhere: bool = False  # belongs to another account too: leaving this one does not close the contact
     went_at: Instant | None = None  # the newest leaving, whether or not they came back
     suppression: Write | None = None  # the newest word on it; `suppressed` is its value
     joins: list[Join] = []  # contacts that turned out to be this one
@@ -257,8 +256,8 @@ def ever_held(profile: Profile, role: str, now: Instant) -> bool:
 
 
 def is_open(contact: Contact) -> bool:
-    """A contact is closed once it left its last account."""
-    return contact.left_at is None or contact.elsewhere
+    """Whether they are still at this account; a contact is closed once it left its last one."""
+    return contact.left_at is None
 
 
 def address(contact: Contact) -> str | None:

@@ -161,7 +161,7 @@ def test_every_part_of_a_profile_says_how_it_is_merged() -> None:
     merged = {
         Profile: "id created_at given_created_at last_event_at seq attributes contacts tickets holds milestones orders "
         "measures signals segments given_tags tag_words tags stage stage_since look_at waits health joins",
-        Contact: "id attributes roles left_at first_seen last_seen suppressed spans elsewhere went_at suppression joins",
+        Contact: "id attributes roles left_at first_seen last_seen suppressed spans went_at suppression joins",
         Ticket: "opened_at updated_at solved_at priority topic",
         SignalState: "open since severity level fired last_fired date edges evidence",
     }

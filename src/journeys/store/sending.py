@@ -10,7 +10,7 @@ from channels.message import Message
 from journeys.store import bulk
 from journeys.store.consent import strictest
 from journeys.store.outcomes import message_of, message_row
-from journeys.store.tables import consents, messages, renderings, suppressions, switches
+from journeys.store.tables import consents, contacts, messages, renderings, suppressions, switches
 from signals.instant import DAY, Duration, Instant
 
 LOOK_BACK: Duration = 8 * DAY
@@ -43,6 +43,7 @@ class Ledger(msgspec.Struct):
     charges_by_contact: dict[str, list[Charge]] = {}
     charges_by_account: dict[str, list[Charge]] = {}
     queued: dict[str, list[Message]] = {}
+    at_home: set[str] = set()  # people who have not left every account of theirs
     suppressed: dict[str, str] = {}
     consents: dict[str, list[tuple[str, str, bool]]] = {}
     stopped: bool = False
@@ -90,6 +91,8 @@ def load_ledger(
     rows = connection.execute(sa.select(messages).where(messages.c.contact.in_(people), _WAITING))
     for row in rows:
         ledger.queued.setdefault(row.contact, []).append(message_of(row))
+    here = sa.select(contacts.c.id).where(contacts.c.id.in_(people), contacts.c.is_open)
+    ledger.at_home = set(connection.execute(here.distinct()).scalars())
     keys = list(address_keys)
     found = sa.select(suppressions.c.address_key, suppressions.c.cause).where(
         suppressions.c.address_key.in_(keys)
