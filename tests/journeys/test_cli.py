@@ -181,7 +181,9 @@ class TestDefinitions:
         broken(tmp_path / "mine")
         said = run("lint", "mine")
         assert said.status == 1
-        assert said.out == "plays/x.yaml:1: /trigger/signal: there is no signal 'nope' (define it in signals/)\n"
+        assert (
+            said.out == "plays/x.yaml:1: /trigger/signal: there is no signal 'nope' (define it in signals/)\n"
+        )
 
     def test_a_folder_is_kept_activated_and_then_differs_no_more(self, migrated: Run) -> None:
         assert migrated("diff", FIRST_PLAY).status == 1

@@ -52,7 +52,9 @@ def test_a_firing_writes_an_event_with_its_evidence() -> None:
     (reaction,) = acme.happens("ticket", "1d")
     (told,) = reaction.events
     assert (told.type, told.time, told.data["severity"]) == ("signal.spike", after_start("1d"), "critical")
-    assert told.data["evidence"] == [{"condition": TICKETS, "holds": True, "saw": 2, "at": "2026-03-03T09:00:00Z"}]
+    assert told.data["evidence"] == [
+        {"condition": TICKETS, "holds": True, "saw": 2, "at": "2026-03-03T09:00:00Z"}
+    ]
 
 
 def test_within_its_cooldown_a_signal_stays_shut_and_fires_at_its_end_if_it_still_holds() -> None:

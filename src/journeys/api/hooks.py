@@ -21,7 +21,9 @@ from signals.sources.signatures import SCHEMES, Delivery
 
 Raw = Annotated[bytes, Depends(raw_body)]
 Source = Annotated[str, Path(json_schema_extra={"enum": list(SCHEMES)})]
-Name = Annotated[str, Path(description="the key of the mapping that reads it", pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$")]
+Name = Annotated[
+    str, Path(description="the key of the mapping that reads it", pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$")
+]
 _COUNTED = {name: {"type": "integer"} for name in ("accepted", "duplicates", "ignored", "kept")}
 _DOCUMENTED: dict[str, Any] = {
     "security": [],
@@ -68,7 +70,9 @@ def router(hooks: Hooks, base_url: str, clock: Callable[[], Instant]) -> APIRout
 
 def _known(source: str) -> str:
     if not is_source(source):
-        raise HTTPException(404, f"no webhooks come from {source!r:.60}: there are {', '.join(SCHEMES)}, generic/NAME")
+        raise HTTPException(
+            404, f"no webhooks come from {source!r:.60}: there are {', '.join(SCHEMES)}, generic/NAME"
+        )
     return source
 
 

@@ -37,7 +37,9 @@ def speaks_of_consent(event: Event) -> bool:
     """Whether consent or suppression may change with this event."""
     if event.type not in _SPEAKING:
         return False
-    return event.type in _WORDS or event.type == "contact.unsuppressed" or suppression_cause(event) is not None
+    return (
+        event.type in _WORDS or event.type == "contact.unsuppressed" or suppression_cause(event) is not None
+    )
 
 
 def suppression_keys(contact: str, email: str | None) -> list[str]:
