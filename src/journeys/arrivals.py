@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from journeys.identity import Merge
+from journeys.ids import Merge
 from signals.event import Event
 from signals.feeds.port import Record
 

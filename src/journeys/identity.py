@@ -4,18 +4,15 @@ Pure: what is known is loaded in bulk for a set of events (`journeys.store.ident
 themselves say is added as they are resolved one after the other, so that the size of a batch changes nothing.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
-
 import msgspec
 
 from journeys import unresolved
+from journeys.ids import Alias, Facts, Found, Link, Merge, last_of, leads
 from journeys.naming import (
     ACCOUNT,
     CONTACT,
     MERGES,
     UPDATES,
-    Outside,
     address_in,
     address_key,
     called,
@@ -29,55 +26,6 @@ from signals.instant import Instant
 from signals.joins import Join, Said, joined
 from signals.problem import Problem
 from signals.sources.segment import SOURCE as BROWSER
-
-
-class Alias(NamedTuple):
-    """Who an id has become, and all joins among the ids that are one with it."""
-
-    survivor: str
-    joins: list[Join]
-
-
-class Link(NamedTuple):
-    """What a source calls one of ours."""
-
-    outside: Outside
-    id: str
-
-
-class Merge(NamedTuple):
-    """`old` becomes `into`, which are ids that had become no others; where they are the same, it is only learnt since
-    when some id has been it. `join` is what was told, `joins` all that is known of those who are one now.
-    """
-
-    kind: str
-    old: str
-    into: str
-    join: Join
-    joins: list[Join]
-    because: str
-    accounts: frozenset[str]
-
-
-class Found(NamedTuple):
-    """An event with our ids, and what has to be joined before it is folded."""
-
-    event: Event
-    links: tuple[Link, ...] = ()
-    merges: tuple[Merge, ...] = ()
-
-
-class Facts(msgspec.Struct):
-    """What is known of these; `joins` are those of survivors, `called` says which ids made of others' names are in use."""
-
-    aliases: dict[str, dict[str, Alias]] = msgspec.field(default_factory=lambda: {ACCOUNT: {}, CONTACT: {}})
-    joins: dict[tuple[str, str], list[Join]] = {}
-    outside: dict[Outside, str] = {}
-    homes: dict[str, set[str]] = {}
-    addresses: dict[str, str] = {}
-    first_seen: dict[str, Instant] = {}
-    called: dict[tuple[str, str], bool] = {}
-
 
 _SPEAKS = {*MERGES, *UPDATES}
 
@@ -245,7 +193,7 @@ class Identity:
         if not isinstance(told, str) or not told or into is None or said_into is None:
             return unresolved.nothing_to_merge(event, kind)
         joins = self._facts.joins.get((kind, into), [])
-        if told == said_into or _leads(joins, said_into, told):
+        if told == said_into or leads(joins, said_into, told):
             return unresolved.circle(event, told)
         alias = self._aliases[kind].get(told)
         old = told if alias is None else alias.survivor
@@ -329,19 +277,3 @@ class Identity:
             return
         facts.homes[who].add(event.account)
         facts.first_seen[who] = min(event.time, facts.first_seen.get(who, event.time))
-
-
-def last_of(joins: Iterable[Join]) -> str:
-    """The id that has become no other; of several, the one the last merge says."""
-    known = list(joins)
-    gone = {join.old for join in known}
-    return max(join for join in known if join.into not in gone).into
-
-
-def _leads(joins: Iterable[Join], one: str, other: str) -> bool:
-    """Whether the one id became the other, step by step."""
-    reached, before = {one}, 0
-    while len(reached) != before:
-        before = len(reached)
-        reached |= {join.into for join in joins if join.old in reached}
-    return other in reached

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from journeys.identity import Identity, Merge
+from journeys.identity import Identity
+from journeys.ids import Merge
 from journeys.journey import Journey
 from journeys.naming import ACCOUNT, asked_by
 from journeys.react import Exit

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from journeys.arrivals import Arrival
-from journeys.identity import Identity, Link
+from journeys.identity import Identity
+from journeys.ids import Link
 from journeys.merging import recognise
 from journeys.recognition import Visits
 from journeys.store import identities, outcomes

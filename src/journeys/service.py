@@ -13,7 +13,7 @@ from journeys.batch import Batch, StaleOwner, Taken, move, owned, position
 from journeys.composer import Composer
 from journeys.desk import Desk
 from journeys.folding import fold
-from journeys.identity import Link
+from journeys.ids import Link
 from journeys.impact import Counts
 from journeys.merging import recognise
 from journeys.naming import ACCOUNT

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from builders import START, event
-from journeys.identity import Alias, Facts, Found, Identity, last_of
+from journeys.identity import Identity
+from journeys.ids import Alias, Facts, Found, last_of
 from journeys.naming import ACCOUNT, CONTACT, Asked, Outside, asked_by
 from signals.event import Event
 from signals.joins import Join

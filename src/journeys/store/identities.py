@@ -12,7 +12,7 @@ import msgspec
 import sqlalchemy as sa
 
 from channels.message import identity as stable_id
-from journeys.identity import Alias, Facts, Link, Merge
+from journeys.ids import Alias, Facts, Link, Merge
 from journeys.naming import ACCOUNT, CONTACT, Asked, Outside, called
 from journeys.store import bulk, consent, outcomes
 from journeys.store.accounts import LostUpdate
