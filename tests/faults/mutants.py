@@ -81,9 +81,8 @@ def no_conflict_check() -> None:
     known = outcomes.known_hashes
 
     class Anything(dict):  # type: ignore[type-arg]
-        def __getitem__(self, key: bytes) -> Any:
-            super().__getitem__(key)
-            return _Same()
+        def get(self, key: bytes, default: Any = None) -> Any:
+            return _Same() if key in self else default
 
     outcomes.known_hashes = lambda *given: Anything(known(*given))
 
