@@ -107,8 +107,8 @@ def react(
         sight = watch(profile, playbook.watched, now, touched, silent, too_old, playbook.feeds)
         if sight.ledger:
             reaction.ledger += playbook.watched.explained(sight.ledger, event, touched)
-        quiet = not (sight.edges or state.journeys or also)
-        if run is None and quiet and (event is None or not playbook.triggered_by_event(event.type)):
+        quiet = not (sight.edges or also or (event is not None and playbook.triggered_by_event(event.type)))
+        if run is None and quiet and _rest(state, playbook, touched, sight.made):
             return reaction  # what happens most: something is known more, and nothing follows
         run = run or Run(state, playbook, now)
         run.profile = profile
@@ -130,6 +130,20 @@ def react(
         run.updates = []
     raise NeverSettles(
         f"account {state.profile.id} does not settle at {now}: its plays undo one another's updates"
+    )
+
+
+def _rest(state: AccountState, playbook: Playbook, touched: set[str] | None, made: set[str]) -> bool:
+    """Whether every journey stays where it is: its time has not come, and its play asks for nothing that was touched."""
+    if not state.journeys:
+        return True
+    if touched is None:
+        return False
+    changed = touched | made
+    return all(
+        (journey.wakes_at is None or journey.wakes_at > state.now)
+        and playbook.version(journey.play, journey.version).reads.isdisjoint(changed)
+        for journey in state.journeys
     )
 
 

@@ -1,11 +1,13 @@
 """The play: trigger, audience, steps for roles, exits, goal, priority (semantics §5); compiled to a program."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from plays.steps import MAX_STEPS, Goal, MessageStep, Percent, Step, Trigger, WaitStep
+from signals.attributes import tokens
 from signals.conditions import Node, compile_condition
 from signals.conditions.grammar import Word
 from signals.definitions import Definition, Key, Signal, checked
@@ -179,6 +181,16 @@ class CompiledPlay:
         """Every condition the play asks: their measures must be kept."""
         yield from (node for node in (self.audience, self.exit, self.goal) if node is not None)
         yield from self.program.nodes()
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """Tokens of what can move a journey of the play: what its conditions ask for, instants it waits for, people."""
+        found = {token for node in self.nodes() for token in node.reads()} | {"roles", "contacts"}
+        for op in self.program.ops.values():
+            if isinstance(op.body, WaitStep) and op.body.at is not None:
+                root, name, *_ = (*op.body.at.split("."), "")
+                found.update(tokens(name) if root == "account" else ())
+        return frozenset(found)
 
     def takes(self, event_type: str) -> bool:
         """Whether an event of the type triggers it."""

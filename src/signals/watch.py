@@ -162,6 +162,7 @@ def watch(
             for reader in sorted(set(watched.readers(sight.touched))):
                 if reader > place and reader not in places[turn:]:
                     insort(places, reader, lo=turn)
+            sight.made |= sight.touched
             sight.touched.clear()
     profile.look_at = min(waits.values(), default=None)
     return sight

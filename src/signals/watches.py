@@ -71,6 +71,7 @@ class Sight:
         self.events: list[Event] = []
         self.uncounted: list[Event] = []
         self.touched: set[str] = set()
+        self.made: set[str] = set()
         self._own: set[str] = set()
         self.ledger: list[Entry] = []
 
