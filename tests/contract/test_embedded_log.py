@@ -132,3 +132,14 @@ def test_the_oldest_unread_is_that_of_all_partitions(store: Database) -> None:
     made.append(later[::-1])
     feed.poll(100, 0)  # read is not folded
     assert feed.oldest_unread() == START
+
+
+def test_what_came_first_is_the_oldest_though_it_was_appended_after_another(store: Database) -> None:
+    made, feed = EmbeddedLog(store), LogFeed(store)
+    later, earlier = (
+        msgspec.structs.replace(event("login", name=name), received_at=at)
+        for name, at in (("b", START + 2), ("a", START + 1))
+    )
+    made.append([later])
+    made.append([earlier])
+    assert feed.oldest_unread() == START + 1

@@ -230,6 +230,15 @@ def test_an_event_that_names_only_a_contact_is_its_accounts(store: Database) -> 
     assert [row[2] for row in rows(store, events)] == ["acme", "acme"]
 
 
+def test_an_event_that_named_only_a_contact_is_known_again_when_it_is_sent_again(store: Database) -> None:
+    made, kept, feed = service(store), EmbeddedLog(store), LogFeed(store)
+    unnamed = happening(1, "product.login", None, START, "ann")
+    kept.append([ann("acme"), unnamed])
+    made.take(feed.poll(10, 0), LATER)
+    assert [row[2] for row in rows(store, events)] == ["acme", "acme"]
+    assert kept.append([unnamed]).outcomes == ["duplicate"]
+
+
 def test_a_contact_may_come_to_be_known_in_the_same_batch(store: Database) -> None:
     service(store).take(records([ann("acme"), happening(1, "product.login", None, START, "ann")]), LATER)
     assert [row[2] for row in rows(store, events)] == ["acme", "acme"]
