@@ -13,6 +13,7 @@ from signals.instant import Instant
 from signals.joins import Said, joined
 from signals.measures import Measure, type_matches
 from signals.profile import Contact, Profile
+from signals.sieve import AT_ONCE, LATE
 from signals.tone import heard
 
 __all__ = ["after", "remember", "suppression_cause"]
@@ -28,6 +29,8 @@ def after(
         twin.seq = event.seq
     if event.time > twin.last_event_at:
         twin.last_event_at = event.time
+    if event.time < now - AT_ONCE:
+        touched.add(LATE)
     if twin.given_created_at is None and event.time < twin.created_at:
         set_created(twin, event.time, touched)
     if event.contact is not None:

@@ -10,20 +10,31 @@ from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from signals.instant import Instant
+from signals.instant import HOUR, Instant
 from signals.measures import Measure
 from signals.profile import Profile
 
 Sieve: TypeAlias = Callable[[Profile, Instant], list[int]]
 """Places, in order, of the definitions to be settled; the others are as they were, and need no nearer look."""
 
+LATE = "late"
+"""Touched by an event that was not heard of `AT_ONCE`: it may count anywhere in the past."""
+
+AT_ONCE = HOUR
+"""How old an event may be that counts as happening now."""
+
 NEVER = 1 << 62
 """Later than every instant."""
+
+
+WAIT = "wait"
+"""In a guard: when the definition is to be looked at next."""
 
 
 class Guard(NamedTuple):
     """`until`: an expression for the instant until which a condition is certainly so, 0 where that is not certain.
 
+    `wait` in it stands for when the definition is to be looked at next, 0 where that is not set.
     `below`, (name, number, strictly), where it is certain for ever if a number is below another, and else not.
     """
 
@@ -36,7 +47,9 @@ class Code:
     (keys of its open signals), `never`, `bisect_left`, `min`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, late: bool = False) -> None:
+        """`late`: the event may lie anywhere in the past."""
+        self.late = late
         self.lines: list[str] = []
         self.names: dict[str, Any] = {"bisect_left": bisect_left, "never": NEVER}
         self._known: dict[Hashable, str] = {}
@@ -131,7 +144,8 @@ def make(strained: Sequence[Strained], code: Code) -> Sieve:
 
 
 def _unless(guard: Guard, one: Strained) -> str:
-    return f"if not ({guard.until}) >= waits.get({one.id}, never)"
+    until = guard.until.replace(WAIT, f"waits.get({one.id}, 0)")
+    return f"if not ({until}) >= waits.get({one.id}, never)"
 
 
 def _opened(one: Strained, names: dict[int, str]) -> list[str]:

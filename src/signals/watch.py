@@ -17,7 +17,7 @@ from signals.instant import Duration, Instant
 from signals.ledger import Entry
 from signals.measures import Measure, shared, type_matches
 from signals.profile import Profile
-from signals.sieve import Code, Sieve, make
+from signals.sieve import LATE, Code, Sieve, make
 from signals.watches import (
     OWN_SOURCE,
     DateWatch,
@@ -96,13 +96,12 @@ class Watched:
         """Places, in order, of the readers of what was touched that may be otherwise now."""
         sieve = self._sieves.get(touched)
         if sieve is None:
-            sieve = self._sieve(sorted(set(self.readers(touched))))
+            sieve = self._sieve(sorted(set(self.readers(touched))), Code(LATE in touched))
             if len(self._sieves) < SIEVES_KEPT:
                 self._sieves[touched] = sieve
         return sieve(profile, now)
 
-    def _sieve(self, places: Iterable[int]) -> Sieve:
-        code = Code()
+    def _sieve(self, places: Iterable[int], code: Code) -> Sieve:
         return make([self.watches[place].strain(place, code) for place in places], code)
 
     def due(self, profile: Profile, now: Instant) -> list[int]:

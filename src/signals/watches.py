@@ -121,8 +121,12 @@ class SignalWatch(Watch):
     def strain(self, place: int, code: Code) -> Strained:
         if self.definition.dates is not None:
             return Strained(place, self.id)
-        closed = every([node.surely(False, code) for node, _ in self.levels])
-        stays = None if self.single is None or self.clear is not None else self.single.surely(True, code)
+        if self.clear is not None:
+            return Strained(
+                place, self.id, every([node.surely(False, code) for node, _ in self.levels]), None, self.key
+            )
+        closed = every([node.lasts(False, code) for node, _ in self.levels])
+        stays = None if self.single is None else self.single.lasts(True, code)
         return Strained(place, self.id, closed, stays, self.key)
 
     def settle(self, sight: Sight) -> Instant | None:
@@ -247,8 +251,10 @@ class SegmentWatch(Watch):
         super().__init__(definition.key, f"segment:{definition.key}", nodes)
 
     def strain(self, place: int, code: Code) -> Strained:
-        stays = self.enter.surely(True, code) if self.leave is None else None
-        return Strained(place, self.id, self.enter.surely(False, code), stays, self.key, "inside")
+        if self.leave is not None:
+            return Strained(place, self.id, self.enter.surely(False, code), None, self.key, "inside")
+        outside, stays = self.enter.lasts(False, code), self.enter.lasts(True, code)
+        return Strained(place, self.id, outside, stays, self.key, "inside")
 
     def settle(self, sight: Sight) -> Instant | None:
         inside = self.key in sight.profile.segments

@@ -14,7 +14,7 @@ from reference import Recount
 from signals.definitions import HealthRules
 from signals.event import Event
 from signals.fold import after
-from signals.instant import DAY, Instant
+from signals.instant import DAY, HOUR, Instant
 from signals.ledger import Entry
 from signals.profile import Profile
 from signals.watch import Edge, Watched, watch
@@ -238,3 +238,62 @@ def test_an_account_always_comes_to_rest_and_its_state_depends_on_nothing_else(
         assert len(reactions) < LOOKS
         packed.append(pack(reactions[-1].state if reactions else state))
     assert packed[0] == packed[1]
+
+
+BUSY = [
+    {"change": "used", "in": "2d", "against": "6d", "lte": -0.4, "min": 1},
+    {"change": "used", "in": "2d", "against": "4d", "lt": -0.2, "min": 1},
+    {"change": "used", "in": "2d", "against": "4d", "gte": 0.5, "min": 1},
+    {"count": "used", "in": "2d", "lt": 4},
+    {"count": "used", "in": "2d", "lte": 2},
+    {"count": "used", "in": "2d", "gte": 6},
+    {"distinct": "used", "of": "feature", "in": "3d", "gte": 3},
+    {"distinct": "used", "of": "feature", "in": "3d", "lt": 2},
+    {"absent": "used", "for": "30h"},
+    {"latest": "used", "where": {"feature": "a"}},
+]
+"""Conditions of which a sieve knows how they last."""
+
+
+@st.composite
+def busy_signals(draw: st.DrawFn) -> list[Any]:
+    """Signals resting on one such condition, on several levels of them, or on two at once."""
+    made = []
+    for place in range(draw(st.integers(1, 4))):
+        one, other = draw(st.sampled_from(BUSY)), draw(st.sampled_from(BUSY))
+        levels = [{"when": one, "severity": "warning"}, {"when": other, "severity": "critical"}]
+        shapes: list[dict[str, Any]] = [{"when": one}] * 3
+        shapes += [{"when": one, "clear": other}, {"levels": levels}, {"when": {"not": one}}]
+        shapes += [{"when": {"all": [one, other]}}, {"when": {"any": [one, other]}}]
+        cooldown = draw(st.sampled_from(["0s", "1d"]))
+        made.append(signal(f"s{place}", cooldown=cooldown, **draw(st.sampled_from(shapes))))
+    return made
+
+
+@st.composite
+def busy_histories(draw: st.DrawFn) -> list[Event]:
+    """A month with much use, some of it heard of days later."""
+    hours = sorted(draw(st.lists(st.integers(0, 30 * 24), min_size=20, max_size=70)))
+    told = []
+    for place, hour in enumerate(hours):
+        heard = START + hour * HOUR
+        late = draw(st.sampled_from([0] * 8 + [5 * HOUR, 3 * DAY, 9 * DAY]))
+        feature = draw(st.sampled_from("aabc"))
+        time = max(START, heard - late)
+        told.append(Event(f"b{place}", "test", "used", time, ACCOUNT, None, {"feature": feature}, heard))
+    return told
+
+
+@ROUNDS
+@given(busy_signals(), busy_histories())
+def test_what_a_sieve_passes_over_would_have_been_settled_to_the_same(
+    watching: list[Any], history: list[Event]
+) -> None:
+    watched = playbook(signals=watching).watched
+    sieved, all_of_it = (Walk(watched, everything=flag) for flag in (False, True))
+    for event in history:
+        sieved.take(event)
+        all_of_it.take(event)
+    for walk in (sieved, all_of_it):
+        walk.until(START + 60 * DAY)
+    assert sieved.edges == all_of_it.edges

@@ -12,7 +12,7 @@ from signals.conditions.windows import MeasureNode
 from signals.instant import Duration, Instant
 from signals.measures import Measure, tally_at
 from signals.operators import MISSING, numeric_predicate
-from signals.sieve import Code, Guard
+from signals.sieve import AT_ONCE, WAIT, Code, Guard
 
 STEPS_AHEAD = 10
 """How many bucket changes a crossing is looked for ahead; beyond them `until` is early, which is allowed."""
@@ -40,6 +40,7 @@ class ChangeNode(MeasureNode):
         self.step, self.block, self.blocks = step, atom.in_, atom.against // atom.in_
         self.at_least = atom.at_least
         self.matches = numeric_predicate(atom.words())
+        self.falls = atom.words().keys() <= {"lt", "lte"}
         self.aligned = self.block % self.step == 0
 
     def _states(self, moment: Moment) -> list[Any]:
@@ -155,6 +156,13 @@ class ChangeNode(MeasureNode):
         whole = f"{state}[0][0] * {self.step} + {3 * self.block}"
         young = f"{whole} if {state}[1][0] == 0 and now < {whole} else 0"
         return Guard(f"never if {state} is None else {young}")
+
+    def lasts(self, holds: bool, code: Code) -> Guard | None:
+        """No drop yet, and what happens now only makes the recent more for as long as it is recent."""
+        sure = self.surely(holds, code)
+        if sure is None or code.late or not self.falls:
+            return sure
+        return Guard(f"({sure.until}) or ({WAIT} if {WAIT} <= now + {self.block - AT_ONCE} else 0)")
 
     def _edge_after(self, states: list[Any], now: Instant | None) -> Instant | None:
         """The next instant at which a bucket may cross a block's edge, or one more block of the past be whole."""

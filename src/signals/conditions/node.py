@@ -61,11 +61,14 @@ class Node:
         return None
 
     def surely(self, holds: bool, code: Code) -> Guard | None:
-        """Until when it certainly holds, or certainly does not, as a guard of a sieve; None where only `test` can tell.
-
-        Of what held at the last settling the guard may rely on the next look being set for when it may not any more.
-        """
+        """Until when it certainly holds, or certainly does not, as a guard of a sieve; None where only `test` can tell."""
         return None
+
+    def lasts(self, holds: bool, code: Code) -> Guard | None:
+        """Like `surely`, of an answer that it gave at the last settling already, whose next look is set for when that
+        answer may be another: what events only put off needs no nearer look.
+        """
+        return self.surely(holds, code)
 
     def reads(self) -> Iterator[str]:
         """Tokens of what the fold may touch that could change the answer (`attribute:plan`, `measure:7`, …)."""
@@ -119,6 +122,12 @@ class Everything(Node):
     def surely(self, holds: bool, code: Code) -> Guard | None:
         return (every if holds else some)([child.surely(holds, code) for child in self.children])
 
+    def lasts(self, holds: bool, code: Code) -> Guard | None:
+        """All held then; but it may have been any one that did not."""
+        if not holds:
+            return self.surely(holds, code)
+        return every([child.lasts(holds, code) for child in self.children])
+
     def because(self, moment: Moment) -> Iterator[Evidence]:
         holds = self.test(moment)[0]
         for child in self.children:
@@ -150,6 +159,12 @@ class Anything(Everything):
     def surely(self, holds: bool, code: Code) -> Guard | None:
         return (some if holds else every)([child.surely(holds, code) for child in self.children])
 
+    def lasts(self, holds: bool, code: Code) -> Guard | None:
+        """None held then; but it may have been any one that did."""
+        if holds:
+            return self.surely(holds, code)
+        return every([child.lasts(holds, code) for child in self.children])
+
     def because(self, moment: Moment) -> Iterator[Evidence]:
         holds = self.test(moment)[0]
         for child in self.children:
@@ -170,6 +185,9 @@ class Negation(Node):
 
     def surely(self, holds: bool, code: Code) -> Guard | None:
         return self.child.surely(not holds, code)
+
+    def lasts(self, holds: bool, code: Code) -> Guard | None:
+        return self.child.lasts(not holds, code)
 
     def because(self, moment: Moment) -> Iterator[Evidence]:
         for evidence in self.child.because(moment):

@@ -14,7 +14,7 @@ from signals.instant import Duration, Instant
 from signals.measures import ALL, NOT_TEXT, Measure, tally_at
 from signals.operators import MISSING, is_number, numeric_predicate, ratio
 from signals.profile import holders
-from signals.sieve import Code, Guard, when
+from signals.sieve import WAIT, Code, Guard, when
 
 
 class MeasureNode(Node):
@@ -181,19 +181,28 @@ class CountNode(WindowNode):
         return holds, ((buckets[place - 1] + 1) * self.step + self.far if place < len(totals) else None)
 
     def surely(self, holds: bool, code: Code) -> Guard | None:
-        """Too few, and more come only with events; or still enough, and events only make them leave later."""
-        if self.crossing is None or not self.crossing[0]:
+        """Few, and more come only with events."""
+        if self.crossing is None or self.crossing[0] is holds:
             return None
         _, strictly, threshold = self.crossing
+        return code.below(self._counted(code), threshold, strictly=strictly)
+
+    def lasts(self, holds: bool, code: Code) -> Guard | None:
+        """Many, and events only make them leave later."""
+        if self.crossing is None or self.crossing[0] is not holds:
+            return self.surely(holds, code)
+        _, strictly, threshold = self.crossing
+        many = f"{self._counted(code)} {'>=' if strictly else '>'} {code.constant(threshold)}"
+        return when(many) if self.far is None else Guard(f"{WAIT} if {many} else 0")
+
+    def _counted(self, code: Code) -> str:
+        """The name of the count in a sieve."""
         state = code.state(self.measure)
         counted = f"{state} or 0"
         if self.far is not None:
             gone = f"{state}[1][bisect_left({state}[0], (now - {self.far}) // {self.step})]"
             counted = f"{state}[1][-1] - {gone} if {state} is not None else 0"
-        number = code.let(("count", self.measure.id, self.far), counted)
-        if not holds:
-            return code.below(number, threshold, strictly=strictly)
-        return when(f"{number} {'>=' if strictly else '>'} {code.constant(threshold)}")
+        return code.let(("count", self.measure.id, self.far), counted)
 
     def _of_key(self, state: Any, now: Instant) -> int:
         if self.far is None:
@@ -275,13 +284,28 @@ class DistinctNode(WindowNode):
         return moves
 
     def surely(self, holds: bool, code: Code) -> Guard | None:
-        """Fewer values than asked for were ever seen, and more come only with events."""
-        if holds or self.crossing is None or not self.crossing[0] or self.divisor is not None:
+        """Few values, and more come only with events."""
+        if self.crossing is None or self.crossing[0] is holds or self.divisor is not None:
             return None
         _, strictly, threshold = self.crossing
+        return code.below(self._counted(code), threshold, strictly=strictly)
+
+    def lasts(self, holds: bool, code: Code) -> Guard | None:
+        """Many values, and events only make them leave later."""
+        if self.crossing is None or self.crossing[0] is not holds or self.divisor is not None:
+            return self.surely(holds, code)
+        _, strictly, threshold = self.crossing
+        many = f"{self._counted(code)} {'>=' if strictly else '>'} {code.constant(threshold)}"
+        return when(many) if self.far is None else Guard(f"{WAIT} if {many} else 0")
+
+    def _counted(self, code: Code) -> str:
+        """The name of the number in a sieve."""
         state = code.state(self.measure)
-        number = code.let(("values", self.measure.id), f"len({state}) if {state} is not None else 0")
-        return code.below(number, threshold, strictly=strictly)
+        values = f"len({state})"
+        if self.far is not None:
+            first = f"(now - {self.far}) // {self.step}"
+            values = f"sum([kept[0][-1] >= {first} for kept in {state}.values()])"
+        return code.let(("values", self.measure.id, self.far), f"{values} if {state} is not None else 0")
 
     def number(self, moment: Moment) -> Any:
         if self.far is None:
