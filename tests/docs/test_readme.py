@@ -98,6 +98,7 @@ def walk(folder: Path) -> Walk:
     return Walk(*said.stdout.split(f"\n{BETWEEN}\n"))
 
 
+@pytest.mark.slow
 def test_the_walk_leads_from_three_tickets_to_a_task_a_message_and_the_reason(checkout: Path) -> None:
     said = walk(checkout)
     assert '"status":"ok"' in said.start
