@@ -26,25 +26,43 @@ AT_ONCE = HOUR
 NEVER = 1 << 62
 """Later than every instant."""
 
-
 WAIT = "wait"
 """In a guard: when the definition is to be looked at next."""
+
+
+class Below(NamedTuple):
+    """A number is below another, or at most at it where not `strictly`; `known` is the name of that other."""
+
+    name: str
+    known: str
+    threshold: float
+    strictly: bool
+
+    @property
+    def rank(self) -> tuple[float, bool]:
+        """What is reached only where another is has the greater rank."""
+        return self.threshold, not self.strictly
+
+    @property
+    def reached(self) -> str:
+        """The expression for the opposite."""
+        return f"{self.name} {'>=' if self.strictly else '>'} {self.known}"
 
 
 class Guard(NamedTuple):
     """`until`: an expression for the instant until which a condition is certainly so, 0 where that is not certain.
 
-    `wait` in it stands for when the definition is to be looked at next, 0 where that is not set.
-    `below`, (name, number, strictly), where it is certain for ever if a number is below another, and else not.
+    `wait` in it stands for when the definition is to be looked at next, 0 where that is not set. Where it is certain
+    for ever if a number is below another, and else not, `below` says so.
     """
 
     until: str
-    below: tuple[str, str, float, bool] | None = None
+    below: Below | None = None
 
 
 class Code:
     """The source of one sieve in the making. The names it starts with: `profile`, `now`, `m` (its measures), `opened`
-    (keys of its open signals), `never`, `bisect_left`, `min`.
+    (keys of its open signals), `inside` (its segments), `never`, `bisect_left`.
     """
 
     def __init__(self, late: bool = False) -> None:
@@ -73,9 +91,8 @@ class Code:
 
     def below(self, name: str, threshold: float, *, strictly: bool) -> Guard:
         """Certain for ever while the number is below the threshold, or at most at it where not `strictly`."""
-        known = self.constant(threshold)
-        word = "<" if strictly else "<="
-        return Guard(f"never if {name} {word} {known} else 0", (name, known, threshold, strictly))
+        below = Below(name, self.constant(threshold), threshold, strictly)
+        return Guard(f"0 if {below.reached} else never", below)
 
 
 def when(certain: str) -> Guard:
@@ -104,22 +121,20 @@ def some(guards: Iterable[Guard | None]) -> Guard | None:
 
 class Strained(NamedTuple):
     """One definition as a sieve sees it: its place, the id under which its next look is kept, what is certain of it
-    while it is closed and while it is open (None: nothing), and by which key of which container it is open.
+    while it is closed and while it is open (None: nothing), and the expression for whether it is open (None: never).
     """
 
     place: int
     id: int
     closed: Guard | None = None
     open: Guard | None = None
-    key: str | None = None
-    container: str = "opened"
+    is_open: str | None = None
 
 
 def make(strained: Sequence[Strained], code: Code) -> Sieve:
     """The function for these definitions; `code` is that their guards were written with."""
-    by_key = {one.key: one for one in strained if one.key is not None}
     code.names["always"] = [one.place for one in strained if one.closed is None]
-    names = {one.place: code.constant(one.key) for one in by_key.values()}
+    opened = [line for one in strained if one.closed is not None for line in _opened(one)]
     body = [
         "m = profile.measures",
         "waits = profile.waits",
@@ -127,16 +142,10 @@ def make(strained: Sequence[Strained], code: Code) -> Sieve:
         "opened = [key for key, state in profile.signals.items() if state.open]",
         *code.lines,
         "found = always.copy()",
-        *_closed(strained, names),
+        *_closed(strained),
+        *(["if opened or inside:", *(f"    {line}" for line in opened)] if opened else []),
+        "return sorted(found) if len(found) > 1 else found",
     ]
-    for container in ("opened", "inside"):
-        there = [one for one in by_key.values() if one.container == container and one.closed is not None]
-        body += (
-            [f"if {container}:", *(f"    {line}" for one in there for line in _opened(one, names))]
-            if there
-            else []
-        )
-    body.append("return sorted(found) if len(found) > 1 else found")
     source = "\n    ".join(["def sieve(profile, now):", *body])
     exec(compile(source, "<sieve>", "exec"), code.names)  # noqa: S102 - our own text: see the module's first lines
     sieve: Sieve = code.names["sieve"]
@@ -145,39 +154,37 @@ def make(strained: Sequence[Strained], code: Code) -> Sieve:
 
 def _unless(guard: Guard, one: Strained) -> str:
     until = guard.until.replace(WAIT, f"waits.get({one.id}, 0)")
-    return f"if not ({until}) >= waits.get({one.id}, never)"
+    return f"if not ({until}) >= waits.get({one.id}, never):"
 
 
-def _opened(one: Strained, names: dict[int, str]) -> list[str]:
+def _opened(one: Strained) -> list[str]:
     """What is open is settled, unless it certainly stays so."""
+    if one.is_open is None:
+        return []
     put = f"found.append({one.place})"
-    here = f"if {names[one.place]} in {one.container}:"
-    return [f"{here} {put}"] if one.open is None else [here, f"    {_unless(one.open, one)}: {put}"]
+    if one.open is None:
+        return [f"if {one.is_open}: {put}"]
+    return [f"if {one.is_open}:", f"    {_unless(one.open, one)} {put}"]
 
 
-def _closed(strained: Sequence[Strained], names: dict[int, str]) -> list[str]:
+def _closed(strained: Sequence[Strained]) -> list[str]:
     """What is closed is settled unless it certainly stays so. Thresholds of one number nest below the least of them:
     hundreds cost one comparison where it is not reached.
     """
     lines: list[str] = []
-    ranked: dict[str, list[tuple[float, bool, str, Strained]]] = {}
+    ranked: dict[str, list[tuple[Below, str]]] = {}
     for one in strained:
         put = f"found.append({one.place})"
-        if one.key is not None:
-            put = f"if {names[one.place]} not in {one.container}: {put}"
-        if one.closed is None:
-            continue
-        if one.closed.below is None:
-            lines += [f"{_unless(one.closed, one)}:", f"    {put}"]
-        else:
-            name, known, threshold, strictly = one.closed.below
-            reached = f"if {name} {'>=' if strictly else '>'} {known}:"
-            ranked.setdefault(name, []).append((threshold, not strictly, f"{reached}\n{put}", one))
+        if one.is_open is not None:
+            put = f"if not {one.is_open}: {put}"
+        if one.closed is not None and one.closed.below is not None:
+            ranked.setdefault(one.closed.below.name, []).append((one.closed.below, put))
+        elif one.closed is not None:
+            lines += [_unless(one.closed, one), f"    {put}"]
     for same in ranked.values():
-        for depth, (*_, text, _) in enumerate(sorted(same, key=lambda entry: entry[:2])):
-            reached, put = text.split("\n")
+        for depth, (below, put) in enumerate(sorted(same, key=lambda entry: entry[0].rank)):
             indent = "    " * min(depth, DEEPEST)
-            lines += [f"{indent}{reached}", f"{indent}    {put}"]
+            lines += [f"{indent}if {below.reached}:", f"{indent}    {put}"]
     return lines
 
 

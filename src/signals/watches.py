@@ -121,13 +121,13 @@ class SignalWatch(Watch):
     def strain(self, place: int, code: Code) -> Strained:
         if self.definition.dates is not None:
             return Strained(place, self.id)
-        if self.clear is not None:
-            return Strained(
-                place, self.id, every([node.surely(False, code) for node, _ in self.levels]), None, self.key
-            )
+        is_open = f"{code.constant(self.key)} in opened"
+        if self.clear is not None:  # it may have kept closed what holds
+            closed = every([node.surely(False, code) for node, _ in self.levels])
+            return Strained(place, self.id, closed, None, is_open)
         closed = every([node.lasts(False, code) for node, _ in self.levels])
         stays = None if self.single is None else self.single.lasts(True, code)
-        return Strained(place, self.id, closed, stays, self.key)
+        return Strained(place, self.id, closed, stays, is_open)
 
     def settle(self, sight: Sight) -> Instant | None:
         state = sight.profile.signals.get(self.key, _NEVER)
@@ -251,10 +251,11 @@ class SegmentWatch(Watch):
         super().__init__(definition.key, f"segment:{definition.key}", nodes)
 
     def strain(self, place: int, code: Code) -> Strained:
-        if self.leave is not None:
-            return Strained(place, self.id, self.enter.surely(False, code), None, self.key, "inside")
+        is_open = f"{code.constant(self.key)} in inside"
+        if self.leave is not None:  # it may have kept outside what enters
+            return Strained(place, self.id, self.enter.surely(False, code), None, is_open)
         outside, stays = self.enter.lasts(False, code), self.enter.lasts(True, code)
-        return Strained(place, self.id, outside, stays, self.key, "inside")
+        return Strained(place, self.id, outside, stays, is_open)
 
     def settle(self, sight: Sight) -> Instant | None:
         inside = self.key in sight.profile.segments

@@ -348,3 +348,12 @@ def test_archived_definitions_are_cleared_and_left_silently() -> None:
 def test_a_signal_has_exactly_one_way_to_be_true(body: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Signal.model_validate({"key": "x", **body})
+
+
+def test_a_signal_and_a_segment_may_bear_one_name() -> None:
+    acme = account(signals=[signal("busy", when=TICKETS)], segments=[segment("busy", enter=TICKETS)])
+    acme.happens("ticket")
+    acme.happens("ticket", "1d")
+    assert acme.edges() == ["signal busy fired", "segment busy entered"]
+    acme.until(after_start("7d") + HOUR)
+    assert acme.edges()[2:] == ["signal busy cleared", "segment busy left"]
