@@ -1,5 +1,6 @@
 """Facts for judgement, assembled from what bulk loading found and what the account's state knows. Pure."""
 
+from collections.abc import Iterable
 from typing import cast
 
 from channels.facts import Facts, Rival, RivalState, SuppressionCause
@@ -13,6 +14,7 @@ from journeys.store.sending import Charge, Ledger
 from plays.recipients import lanes
 from plays.steps import MessageStep, WaitStep
 from signals.attributes import contact_value, zone
+from signals.conditions import Moment, Node
 from signals.instant import SECOND, Instant
 from signals.operators import MISSING
 from signals.profile import is_open
@@ -32,19 +34,10 @@ def facts_for(
     seen = None if state is None or journey is None else (state.profile, now, journey, playbook.feeds)
     moment = None if seen is None else moment_of(*seen)
     control = playbook.in_control(message.account)
-    mine = [
-        charge
-        for charge in ledger.charges_by_contact.get(message.contact, [])
-        if charge.message != message.id
-    ]
-    house = [
-        charge
-        for charge in ledger.charges_by_account.get(message.account, [])
-        if charge.message != message.id
-    ]
+    mine = _others(ledger.charges_by_contact.get(message.contact, []), message)
+    house = _others(ledger.charges_by_account.get(message.account, []), message)
     shadow = control or message.arm_control
     topic, channel = _consent(ledger.consents.get(message.contact, []), message)
-    exit_node, goal_node = (None, None) if play is None else (play.exit, play.goal)
     return Facts(
         journey_live=journey is not None,
         contact_open=contact is not None and (is_open(contact) or contact.id in ledger.at_home),
@@ -52,8 +45,8 @@ def facts_for(
         suppression=_suppression(ledger, message),
         topic_consent=topic,
         channel_consent=channel,
-        exit_holds=exit_node.test(moment)[0] if exit_node is not None and moment is not None else False,
-        goal_holds=goal_node.test(moment)[0] if goal_node is not None and moment is not None else False,
+        exit_holds=False if play is None else _holds(play.exit, moment),
+        goal_holds=False if play is None else _holds(play.goal, moment),
         sending_stopped=ledger.stopped,
         play_paused=play is not None and play.paused,
         account_holds=() if state is None else playbook.holds_on(state.profile, now),
@@ -72,6 +65,16 @@ def facts_for(
         rate_next_at=_rate_next_at(message, ledger, playbook, now),
         control=control,
     )
+
+
+def _others(charges: Iterable[Charge], message: Message) -> list[Charge]:
+    """The charges of all messages but this one."""
+    return [charge for charge in charges if charge.message != message.id]
+
+
+def _holds(node: Node | None, moment: Moment | None) -> bool | None:
+    """Whether the journey's condition holds; where there is none, it does not."""
+    return False if node is None or moment is None else node.test(moment)[0]
 
 
 def _suppression(ledger: Ledger, message: Message) -> SuppressionCause | None:

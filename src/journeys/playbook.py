@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from channels.policies import Policies
+from channels.policy_parts import SlaRule
 from journeys.journey import share
 from plays.content import Block, Content, variant
 from plays.play import CompiledPlay
@@ -68,17 +69,9 @@ class Playbook:
         self.blocks = {block.key: block for block in blocks}
         self.mappings = {mapping.key: mapped.compile(mapping) for mapping in mappings}
         self.holds = [(hold.key, self._compiled(hold.when)) for hold in self.policies.holds]
-        self.sla = {
-            policy.key: [
-                (None if rule.when is None else self._compiled(rule.when), rule) for rule in policy.rules
-            ]
-            for policy in self.policies.sla
-        }
-        self._block_conditions: dict[bytes, Node] = {
-            orjson.dumps(block.when, option=orjson.OPT_SORT_KEYS): self._compiled(block.when)
-            for block in self.blocks.values()
-            if block.when is not None
-        }
+        self.sla = {policy.key: [*map(self._sla_rule, policy.rules)] for policy in self.policies.sla}
+        whens = (block.when for block in self.blocks.values() if block.when is not None)
+        self._block_conditions = {_as_written(when): self._compiled(when) for when in whens}
         self.watched = Watched(
             self.signals.values(),
             self.segments.values(),
@@ -93,6 +86,9 @@ class Playbook:
 
     def _compiled(self, condition: Any) -> Node:
         return compile_condition(condition, self.promises)
+
+    def _sla_rule(self, rule: SlaRule) -> tuple[Node | None, SlaRule]:
+        return None if rule.when is None else self._compiled(rule.when), rule
 
     def seeing(self, feeds: Feeds) -> "Playbook":
         """The same definitions, going by what was heard of the feeds."""
@@ -152,12 +148,17 @@ class Playbook:
 
     def block_condition(self, when: Any) -> Node:
         """The compiled condition of a block."""
-        return self._block_conditions[orjson.dumps(when, option=orjson.OPT_SORT_KEYS)]
+        return self._block_conditions[_as_written(when)]
 
     def in_control(self, account: str) -> bool:
         """Whether the account is in the global control group."""
         control = self.policies.control
         return bool(control.percent) and share(f"control/{control.salt}", account) < control.percent
+
+
+def _as_written(condition: Any) -> bytes:
+    """By what a block's condition is found again."""
+    return orjson.dumps(condition, option=orjson.OPT_SORT_KEYS)
 
 
 def promised(policies: Policies, milestones: Iterable[Milestone]) -> Promises | None:

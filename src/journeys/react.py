@@ -87,21 +87,15 @@ def react(
     new = not state.now
     state = msgspec.structs.replace(state, now=max(state.now, now))
     run, reaction = None, Reaction(state)
-    stimulus = heard(stimulus) if isinstance(stimulus, Event) else stimulus
-    event = stimulus if isinstance(stimulus, Event) else None
+    event = heard(stimulus) if isinstance(stimulus, Event) else None
     too_old = event is not None and _too_old(event, playbook, now)
-    touched: set[str] | None = set()
-    if isinstance(stimulus, Event):
-        profile, touched = after(state.profile, stimulus, playbook.watched.measures_of(stimulus.type), now)
-        touched = None if new else touched
-    else:
-        profile = state.profile.looked_at()
-        if stimulus is None:
-            touched = None if new or (profile.look_at is not None and profile.look_at <= now) else set()
-        else:
-            run = Run(state, playbook, now)
-            if not _note(run, stimulus):
-                return reaction
+    if isinstance(stimulus, Settled | Exit):
+        run = Run(state, playbook, now)
+        if not _note(run, stimulus):
+            return reaction
+    profile, touched = _taken(state.profile, event, playbook, now)
+    if new or _is_due(stimulus, profile, now):
+        touched = None
     for _ in range(SETTLING_ROUNDS):
         state.profile = profile
         sight = watch(profile, playbook.watched, now, touched, silent, too_old, playbook.feeds)
@@ -131,6 +125,20 @@ def react(
     raise NeverSettles(
         f"account {state.profile.id} does not settle at {now}: its plays undo one another's updates"
     )
+
+
+def _taken(
+    profile: Profile, event: Event | None, playbook: Playbook, now: Instant
+) -> tuple[Profile, set[str] | None]:
+    """The profile with the event in it, and what that touched; without one, a copy to be looked at."""
+    if event is None:
+        return profile.looked_at(), set()
+    return after(profile, event, playbook.watched.measures_of(event.type), now)
+
+
+def _is_due(stimulus: Stimulus, profile: Profile, now: Instant) -> bool:
+    """Whether time has passed up to where definitions are to be looked at."""
+    return stimulus is None and profile.look_at is not None and profile.look_at <= now
 
 
 def _rest(state: AccountState, playbook: Playbook, touched: set[str] | None, made: set[str]) -> bool:

@@ -119,10 +119,9 @@ def save(connection: sa.Connection, before: Mapping[str, Loaded], after: Mapping
                 changed.append(row | _searched(state.profile))
     if new and bulk.insert_new(connection, accounts, new) != len(new):
         raise LostUpdate("an account seen for the first time was created by another writer just now")
-    if sum(bulk.update_next(connection, accounts, rows) for rows in (changed, moved)) < len(changed) + len(
-        moved
-    ):
-        raise LostUpdate("an account was saved by another writer since it was loaded")
+    for rows in (changed, moved):
+        if bulk.update_next(connection, accounts, rows) != len(rows):
+            raise LostUpdate("an account was saved by another writer since it was loaded")
     saved = {row["id"]: Loaded(after[row["id"]], row["version"]) for row in (*new, *changed, *moved)}
     kept: dict[str, Loaded] = connection.info["kept"]
     on_commit(connection, lambda: _keep(kept, saved))

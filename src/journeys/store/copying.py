@@ -60,9 +60,8 @@ def _flag(value: bool | None) -> bytes:
     return _NULL if value is None else _YES if value else _NO
 
 
-_CELLS: tuple[
-    tuple[type[sa.types.TypeEngine[Any]], Cell], ...
-] = (  # the first that fits: subclasses come first
+_Kind: TypeAlias = type[sa.types.TypeEngine[Any]]
+_CELLS: tuple[tuple[_Kind, Cell], ...] = (  # the first that fits: subclasses come first
     (InstantType, _instant),
     (JsonType, _json),
     (BytesType, _bytes),

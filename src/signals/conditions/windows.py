@@ -99,6 +99,28 @@ class WindowNode(MeasureNode):
             return None
         return word in ("gte", "gt"), word in ("gte", "lt"), threshold
 
+    crossing: tuple[bool, bool, float] | None = None
+    """What `_crossing` says, where the number is one that only falls by itself."""
+
+    def surely(self, holds: bool, code: Code) -> Guard | None:
+        """Few, and more come only with events."""
+        if self.crossing is None or self.crossing[0] is holds or self.divisor is not None:
+            return None
+        _, strictly, threshold = self.crossing
+        return code.below(self.counted(code), threshold, strictly=strictly)
+
+    def lasts(self, holds: bool, code: Code) -> Guard | None:
+        """Many, and events only make them leave later."""
+        if self.crossing is None or self.crossing[0] is not holds or self.divisor is not None:
+            return self.surely(holds, code)
+        _, strictly, threshold = self.crossing
+        many = f"{self.counted(code)} {'>=' if strictly else '>'} {code.constant(threshold)}"
+        return when(many) if self.far is None else Guard(f"{WAIT} if {many} else 0")
+
+    def counted(self, code: Code) -> str:
+        """The name of the number in a sieve, asked of those with a `crossing`."""
+        raise NotImplementedError  # abstract: counts and distinct values define it
+
     def buckets(self, state: Any) -> list[int]:
         """One key's buckets."""
         found: list[int] = state[0]
@@ -180,22 +202,7 @@ class CountNode(WindowNode):
         place = bisect_right(totals, still, 1) if strict else bisect_left(totals, still, 1)
         return holds, ((buckets[place - 1] + 1) * self.step + self.far if place < len(totals) else None)
 
-    def surely(self, holds: bool, code: Code) -> Guard | None:
-        """Few, and more come only with events."""
-        if self.crossing is None or self.crossing[0] is holds:
-            return None
-        _, strictly, threshold = self.crossing
-        return code.below(self._counted(code), threshold, strictly=strictly)
-
-    def lasts(self, holds: bool, code: Code) -> Guard | None:
-        """Many, and events only make them leave later."""
-        if self.crossing is None or self.crossing[0] is not holds:
-            return self.surely(holds, code)
-        _, strictly, threshold = self.crossing
-        many = f"{self._counted(code)} {'>=' if strictly else '>'} {code.constant(threshold)}"
-        return when(many) if self.far is None else Guard(f"{WAIT} if {many} else 0")
-
-    def _counted(self, code: Code) -> str:
+    def counted(self, code: Code) -> str:
         """The name of the count in a sieve."""
         state = code.state(self.measure)
         counted = f"{state} or 0"
@@ -283,22 +290,7 @@ class DistinctNode(WindowNode):
                 return soonest((last + 1) * self.step + self.far, moves)
         return moves
 
-    def surely(self, holds: bool, code: Code) -> Guard | None:
-        """Few values, and more come only with events."""
-        if self.crossing is None or self.crossing[0] is holds or self.divisor is not None:
-            return None
-        _, strictly, threshold = self.crossing
-        return code.below(self._counted(code), threshold, strictly=strictly)
-
-    def lasts(self, holds: bool, code: Code) -> Guard | None:
-        """Many values, and events only make them leave later."""
-        if self.crossing is None or self.crossing[0] is not holds or self.divisor is not None:
-            return self.surely(holds, code)
-        _, strictly, threshold = self.crossing
-        many = f"{self._counted(code)} {'>=' if strictly else '>'} {code.constant(threshold)}"
-        return when(many) if self.far is None else Guard(f"{WAIT} if {many} else 0")
-
-    def _counted(self, code: Code) -> str:
+    def counted(self, code: Code) -> str:
         """The name of the number in a sieve."""
         state = code.state(self.measure)
         values = f"len({state})"
