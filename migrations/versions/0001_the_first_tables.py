@@ -332,6 +332,7 @@ def upgrade() -> None:
         sa.Column("quiet_time", sa.BigInteger(), nullable=False),
         sa.Column("sent_at", InstantType(), nullable=True),
         sa.Column("arm_control", sa.Boolean(), nullable=False),
+        sa.Column("data", JsonType(), nullable=True),
         sa.Column("charged_at", InstantType(), nullable=True),
         sa.Column("released_at", InstantType(), nullable=True),
         sa.Column("delivery", sa.Text(), nullable=False),

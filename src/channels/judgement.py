@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from channels import checks
 from channels.checks import Case, Finding, Step
 from channels.facts import Facts
-from channels.message import Message, MessageClass, Reason, Status
+from channels.message import UNCAPPED, Message, MessageClass, Reason, Status
 from channels.policies import Policies
 from signals.instant import Duration, Instant, iso_or_none
 
@@ -161,23 +161,32 @@ def _transactional(message: Message) -> str | None:
     return "transactional" if message.cls is MessageClass.TRANSACTIONAL else None
 
 
+def _machine(message: Message) -> str | None:
+    """A webhook is for no person: what protects people does not hold it."""
+    return "webhook" if message.channel == "webhook" else None
+
+
+def _alone(message: Message) -> str | None:
+    return _machine(message) or _transactional(message)
+
+
 def _not_marketing(message: Message) -> str | None:
     return None if message.cls is MessageClass.MARKETING else message.cls.value
 
 
 def _uncapped(message: Message) -> str | None:
-    return "in_app" if message.channel == "in_app" else _transactional(message)
+    return message.channel if message.channel in UNCAPPED else _transactional(message)
 
 
 _STEPS: tuple[tuple[str, Step, _Passing], ...] = (
     ("journey", checks.journey, _nothing),
-    ("contact", checks.contact, _nothing),
-    ("suppression", checks.suppression, _nothing),
-    ("consent", checks.consent, _nothing),
+    ("contact", checks.contact, _machine),
+    ("suppression", checks.suppression, _machine),
+    ("consent", checks.consent, _machine),
     ("sending", checks.sending, _nothing),
     ("account_hold", checks.account_hold, _not_marketing),
-    ("duplicate", checks.duplicate, _transactional),
-    ("arbitration", checks.arbitration, _transactional),
+    ("duplicate", checks.duplicate, _alone),
+    ("arbitration", checks.arbitration, _alone),
     ("contact_cap", checks.contact_cap, _uncapped),
     ("account_cap", checks.account_cap, _uncapped),
     ("role_gap", checks.role_gap, _uncapped),

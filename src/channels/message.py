@@ -10,7 +10,13 @@ import msgspec
 
 from signals.instant import HOUR, MINUTE, Instant, iso, iso_or_none
 
-Channel: TypeAlias = Literal["email", "in_app", "invitation"]
+Channel: TypeAlias = Literal["email", "in_app", "invitation", "webhook"]
+NOBODY = ""
+"""The contact of a webhook: it is for another system."""
+
+
+UNCAPPED: frozenset[str] = frozenset({"in_app", "webhook"})
+"""Channels whose messages use up no cap room."""
 
 
 class Status(StrEnum):
@@ -92,7 +98,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     `address` is the normalised one that will be used, None where the contact has none; `lane` is its place among
     the messages of one step. `due_at` is when it first fell due; `valid_until` (wall clock) overrides the
-    policy's `hold_ttl`. `next_attempt_at` is when to look at it again: None waits for an event.
+    policy's `hold_ttl`. `next_attempt_at` is when to look at it again: None waits for an event. `data` is what its
+    content sees beside the profile (`offer`), or what a webhook carries (`data`).
 
     While held, `held_since` is when the present reason began, `held_until` when it is known to end, and
     `quiet_time` how long earlier holds were for quiet hours, which does not count against `hold_ttl`.
@@ -128,6 +135,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     quiet_time: int = 0
     sent_at: Instant | None = None
     arm_control: bool = False
+    data: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The public fields of interfaces.md §3, and the few that explain them."""
@@ -138,7 +146,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             "version": self.version,
             "step": self.step,
             "account": self.account,
-            "contact": self.contact,
+            "contact": self.contact or None,
             "role": self.role,
             "channel": self.channel,
             "content": self.content,
@@ -174,8 +182,8 @@ def identity(*parts: str | int) -> str:
 
 
 def charges_caps(message: Message) -> bool:
-    """Whether sending this uses up cap room: neither in-app nor transactional messages do."""
-    return message.channel != "in_app" and message.cls is not MessageClass.TRANSACTIONAL
+    """Whether sending this uses up cap room: neither in-app nor transactional messages do, nor webhooks."""
+    return message.channel not in UNCAPPED and message.cls is not MessageClass.TRANSACTIONAL
 
 
 _RETRIES = (MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 8 * HOUR)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Literal, TypeAlias
 
-from channels.port import Blame, InDoubt, Mail, Outcome, Permanent, Ready, Sent, Temporary
+from channels.port import Blame, Call, InDoubt, Mail, Outcome, Permanent, Ready, Sent, Temporary
 
 Answer: TypeAlias = Literal["ok", "temporary", "permanent", "silent"]
 """What a scenario's `do: channel` may set (definitions, "Scenario actions")."""
@@ -69,3 +69,34 @@ class Outbox:
     def close(self) -> None:
         """Nothing to let go of; what was kept stays."""
         self._offered = None
+
+
+class Calls:
+    """Webhooks that are kept instead of posted: for scenarios, and a service without endpoints to try it out."""
+
+    def __init__(self, keep: int = 1_000) -> None:
+        self.answers: Answer = "ok"
+        self._kept: deque[Call] = deque(maxlen=keep)
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(tuple(self._kept))
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def post(self, call: Call) -> Outcome:
+        """What it was told to answer; what is not refused is kept, a repeated id too."""
+        if self.answers in ("ok", "silent"):
+            self._kept.append(call)
+        return _ANSWERS[self.answers]
+
+    def close(self) -> None:
+        """Nothing to let go of; what was kept stays."""
+
+
+_ANSWERS: dict[Answer, Outcome] = {
+    "ok": Sent("kept"),
+    "temporary": Temporary("503 the channel was told to answer: temporary"),
+    "permanent": Permanent("400 the channel was told to answer: permanent", 400),
+    "silent": InDoubt("the channel was told to be silent"),
+}

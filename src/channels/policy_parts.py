@@ -77,6 +77,10 @@ class ChannelRate(Policy):
     email: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     webhook: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
+    def of(self, channel: str) -> float | None:
+        """The rate of this channel, None where it has none."""
+        return {"email": self.email, "webhook": self.webhook}.get(channel)
+
 
 class ControlGroup(Policy):
     """The global control group: a share of accounts, by hash of salt and account, to which nothing is sent."""

@@ -78,6 +78,15 @@ class Mail:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One webhook on its way: to which endpoint, under which name (the same at every attempt), and the JSON."""
+
+    endpoint: str
+    id: str
+    content: bytes
+
+
 ParcelT_contra = TypeVar("ParcelT_contra", contravariant=True)
 
 

@@ -18,6 +18,8 @@ def after(handed: Handed, outcome: Outcome, now: Instant) -> Move:
             sent = replace(message, status=Status.SENT, reason=None, sent_at=now, next_attempt_at=None)
             charged = handed.charged_at or now
             return Move(sent, "settled", charged, handed.released_at, remote_id=remote_id)
+        case InDoubt(detail) if message.channel == "webhook":  # idempotent: again, with the same id
+            return _again(message, detail, None, now)
         case InDoubt(detail):
             return in_doubt(handed, detail)
         case Temporary(detail, later):
@@ -66,7 +68,7 @@ def decision_on(message: Message, judgement: Judgement | None, now: Instant) -> 
         "send",
         message.status.value,
         reason,
-        contact=message.contact,
+        contact=message.contact or None,
         play=message.play,
         version=message.version,
         journey=message.journey,

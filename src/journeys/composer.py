@@ -2,15 +2,19 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from channels.facts import ContentFailure
 from channels.frame import Frame
 from channels.headers import BadHeader, Mailbox
 from channels.message import Message, MessageClass, Reason, mail_message_id
 from channels.mime import Letterhead, Posting, build
-from channels.port import Mail
+from channels.port import Call, Mail
 from channels.render import Rendered, Renderer, RenderFailed, Source
+from channels.sandbox import compile_source
 from journeys.engine import TaskOrder
 from journeys.journey import Journey
 from journeys.playbook import Playbook
@@ -19,8 +23,13 @@ from plays.compose import compose
 from plays.content import Content, UnknownBlock
 from signals.attributes import plain_account, plain_contact
 from signals.conditions import Moment
-from signals.instant import Instant
+from signals.instant import Instant, iso
 from signals.profile import Contact, Profile
+
+LARGEST_CALL = 64 * 1024
+"""Bytes of a webhook's body."""
+
+_template = lru_cache(512)(compile_source)
 
 
 class Office:
@@ -81,7 +90,7 @@ class Composer:
         content = playbook.content(message.content, message.role, profile.stage, locale)
         if content is None:
             return ContentFailure(Reason.BAD_TEMPLATE, f"there is no content {message.content!r}")
-        context = _context(profile, contact, journey, message.role, now)
+        context = _context(profile, contact, journey, message.role, now) | (message.data or {})
         cause = (
             journey.cause.as_event(profile.id) if journey is not None and journey.cause is not None else None
         )
@@ -103,6 +112,25 @@ class Composer:
         framed = message.channel in ("email", "invitation")
         source = replace_channel(made.source, message.channel)
         return self._renderer.render(source, made.context, self._frame(message) if framed else None)
+
+    def call(
+        self, message: Message, profile: Profile, journey: Journey | None, now: Instant
+    ) -> Call | ContentFailure:
+        """A webhook, its body in the shape of Standard Webhooks: the same bytes at every attempt but for what is known.
+
+        https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#payload-structure
+        """
+        context = _context(profile, None, journey, None, now)
+        about = {name: getattr(message, name) for name in ("account", "play", "version", "journey", "step")}
+        try:
+            data = _filled((message.data or {}).get("data", {}), context)
+        except RenderFailed as failure:
+            return ContentFailure(Reason(failure.reason), failure.detail)
+        body = {"type": "journey.webhook", "timestamp": iso(message.due_at), "data": data, **about}
+        content = orjson.dumps(body)
+        if len(content) > LARGEST_CALL:
+            return ContentFailure(Reason.TOO_LARGE, f"the data is over {LARGEST_CALL} bytes")
+        return Call(message.content, message.id, content)
 
     def task(self, order: TaskOrder, profile: Profile, playbook: Playbook) -> tuple[str, str]:
         """A task's title and body; what cannot be rendered is shown as written: a CSM is better off with it."""
@@ -131,6 +159,17 @@ class Composer:
             preferences_url=office.preferences_url(message) if subscribed else None,
             colour=office.colour,
         )
+
+
+def _filled(value: Any, context: dict[str, Any]) -> Any:
+    """Plain data with its texts rendered. Raises RenderFailed."""
+    if isinstance(value, dict):
+        return {name: _filled(item, context) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, context) for item in value]
+    if not isinstance(value, str) or "{" not in value:
+        return value
+    return _template(value).render(context, slotted=False)[0]
 
 
 def replace_channel(source: Source, channel: str) -> Source:

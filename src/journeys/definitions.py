@@ -15,6 +15,7 @@ from channels.policies import Policies
 from journeys.mending import line_of, mend
 from journeys.playbook import Playbook
 from plays.content import BadFrontMatter, Block, Content, read_front_matter
+from plays.offers import Offer
 from plays.play import CompiledPlay, Play
 from signals.definitions import Definition, HealthRules, Milestone, Segment, Signal, Stage
 from signals.sources.mapped import Mapping as RowMapping
@@ -37,6 +38,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "plays": Play,
     "content": Content,
     "blocks": Block,
+    "offers": Offer,
     "policies": Policies,
     "mappings": RowMapping,
 }
@@ -177,7 +179,7 @@ def _repeats(drafts: Iterable[Draft]) -> Iterator[Fault]:
 
 def _bodies(folder: Path, faults: list[Fault]) -> Iterator[tuple[str, Any, str, int | None]]:
     """Kind, body, file, and which body of the file it is."""
-    for kind in ("signals", "segments", "plays", "mappings"):
+    for kind in ("signals", "segments", "plays", "offers", "mappings"):
         for path in sorted((folder / kind).glob("*.y*ml")):
             for place, body in enumerate(_documents(path, kind, faults)):
                 yield kind, body, str(path.relative_to(folder)), place
@@ -241,6 +243,7 @@ def build(
             retired=[_compiled(draft) for draft in retired if draft.kind == "plays"],
             contents=of("content"),
             blocks=of("blocks"),
+            offers=of("offers"),
             mappings=of("mappings"),
             policies=policies or (documents[0] if documents else Policies()),
             zone=zone,

@@ -17,8 +17,9 @@ from channels.batch import judge_together
 from channels.facts import ContentFailure, Facts
 from channels.headers import BadHeader
 from channels.judgement import Judgement
-from channels.message import Message, Reason, Status
-from channels.port import Blame, Mail, MailChannel, Outcome, Permanent
+from channels.message import NOBODY, Message, Reason, Status
+from channels.outbox import Calls
+from channels.port import Blame, Call, Channel, Mail, MailChannel, Outcome, Permanent
 from channels.render import Rendered
 from journeys.aftermath import after, decision_on, in_doubt
 from journeys.composer import Composer
@@ -45,11 +46,15 @@ LEASE = 15 * MINUTE
 """How long a conversation may take before its message counts as in doubt (RFC 5321 grants 10 min after the dot)."""
 
 
+RATED = ("email", "webhook")
+"""Channels that reach the outside world, each at its own rate."""
+
+
 class Parcel(NamedTuple):
-    """An e-mail that has been handed over and waits for its conversation."""
+    """An e-mail or a webhook that has been handed over and waits for its conversation."""
 
     message: Message
-    mail: Mail
+    content: Mail | Call
     judgement: Judgement
 
 
@@ -63,8 +68,11 @@ class Dispatcher:
         composer: Composer,
         mail: MailChannel,
         oldest_unread: Callable[[], Instant | None] = lambda: None,
+        webhooks: Channel[Call] | None = None,
     ) -> None:
+        """Without `webhooks` calls are kept and not posted."""
         self._database, self._playbook, self._composer, self._mail = database, playbook, composer, mail
+        self._webhooks: Channel[Call] = Calls() if webhooks is None else webhooks
         self.oldest_unread = oldest_unread
 
     def reached(self, now: Instant) -> Instant:
@@ -91,9 +99,12 @@ class Dispatcher:
         with self._database.write() as connection:
             parcels, moved = _Round(self, connection, due, now, reached).judge()
         if parcels:
-            outcomes = [(parcel, self._mail.post(parcel.mail)) for parcel in parcels]
+            outcomes = [(parcel, self._post(parcel.content)) for parcel in parcels]
             self._record(outcomes, now)
         return moved
+
+    def _post(self, content: Mail | Call) -> Outcome:
+        return self._webhooks.post(content) if isinstance(content, Call) else self._mail.post(content)
 
     def _record(self, outcomes: Sequence[tuple[Parcel, Outcome]], now: Instant) -> None:
         reached = self.reached(now)
@@ -159,7 +170,7 @@ class _Round:
         self._playbook = self._work.playbook
         self._due = dict(due)
         self._rendered: dict[str, Rendered] = {}
-        self._mails: dict[str, Mail] = {}
+        self._contents: dict[str, Mail | Call] = {}
 
     def judge(self) -> tuple[list[Parcel], int]:
         """What may go by mail now, and how many messages were moved in all."""
@@ -174,7 +185,7 @@ class _Round:
         ledger = self._ledger(waiting)
         pairs = [(message, self._facts(message, ledger)) for message in waiting]
         judged = judge_together(pairs, self._playbook.policies, self._now)
-        parcels, moves = self._settle(judged, self._room(ledger))
+        parcels, moves = self._settle(judged, {channel: self._room(ledger, channel) for channel in RATED})
         sending.save_moves(self._connection, moves)
         self._save_renderings(moves)
         self._work.save()
@@ -182,13 +193,15 @@ class _Round:
         return parcels, len(moves) + len(dead)
 
     def _ledger(self, waiting: Sequence[Message]) -> Ledger:
-        keys = {key for one in waiting for key in suppression_keys(one.contact, one.address)}
+        people = (one for one in waiting if one.contact != NOBODY)
+        keys = {key for one in people for key in suppression_keys(one.contact, one.address)}
         lock_people(self._connection, keys, shared=True)
         ledger = sending.load_ledger(self._connection, waiting, keys, self._now)
-        rate = self._playbook.policies.channel_rate.email
-        if rate is not None:
-            since = self._now - max(SECOND, int(SECOND / rate))
-            ledger.channel_charges["email"] = sending.recent_charges(self._connection, "email", since)
+        for channel in RATED:
+            rate = self._playbook.policies.channel_rate.of(channel)
+            if rate is not None:
+                since = self._now - max(SECOND, int(SECOND / rate))
+                ledger.channel_charges[channel] = sending.recent_charges(self._connection, channel, since)
         return ledger
 
     def _facts(self, message: Message, ledger: Ledger) -> Facts:
@@ -200,6 +213,8 @@ class _Round:
         """The last check: can it be made? What is made is kept for sending."""
         assert state is not None
         journey: Journey | None = next((one for one in state.journeys if one.id == message.journey), None)
+        if message.channel == "webhook":
+            return self._render_call(message, state, journey)
         made = self._composer.compose(message, state.profile, journey, self._playbook, self._now)
         if isinstance(made, ContentFailure):
             return made
@@ -207,13 +222,23 @@ class _Round:
         if message.channel == "in_app":
             return None
         try:
-            self._mails[message.id] = self._composer.office.mail(message, made, self._now)
+            self._contents[message.id] = self._composer.office.mail(message, made, self._now)
         except (BadHeader, BadAddress) as failure:
             return ContentFailure(Reason.BAD_SUBJECT, str(failure))
         return None
 
+    def _render_call(
+        self, message: Message, state: AccountState, journey: Journey | None
+    ) -> ContentFailure | None:
+        made = self._composer.call(message, state.profile, journey, self._now)
+        if isinstance(made, ContentFailure):
+            return made
+        self._contents[message.id] = made
+        self._rendered[message.id] = Rendered("", made.content.decode(), None)
+        return None
+
     def _settle(
-        self, judged: Sequence[tuple[Message, Judgement]], room: int
+        self, judged: Sequence[tuple[Message, Judgement]], room: dict[str, int]
     ) -> tuple[list[Parcel], list[Move]]:
         parcels: list[Parcel] = []
         moves: list[Move] = []
@@ -224,18 +249,19 @@ class _Round:
                 moves.append(self._stopped(message, judgement))
             elif message.channel == "in_app":
                 moves.append(self._delivered(message, judgement))
-            elif len(parcels) < room:
+            elif len(parcels) < GROUP and room[kind := _rated_as(message)] > 0:
+                room[kind] -= 1
                 handed = self._handed(message, judgement)
                 moves.append(handed)
-                parcels.append(Parcel(handed.message, self._mails[message.id], judgement))
+                parcels.append(Parcel(handed.message, self._contents[message.id], judgement))
         return parcels, moves
 
-    def _room(self, ledger: Ledger) -> int:
-        """How many e-mails may be handed over now: a group, or what the last second leaves of the channel's rate."""
-        rate = self._playbook.policies.channel_rate.email
+    def _room(self, ledger: Ledger, channel: str) -> int:
+        """How many may be handed over now: a group, or what the last second leaves of the channel's rate."""
+        rate = self._playbook.policies.channel_rate.of(channel)
         if rate is None:
             return GROUP
-        return min(GROUP, max(1, int(rate)) - len(ledger.channel_charges["email"]))
+        return min(GROUP, max(1, int(rate)) - len(ledger.channel_charges[channel]))
 
     def _stopped(self, message: Message, judgement: Judgement) -> Move:
         """Held, or settled without being sent; news leaves a decision."""
@@ -288,6 +314,11 @@ class _Round:
             if move.message.status in kept and (made := self._rendered.get(move.message.id)) is not None
         ]
         sending.save_renderings(self._connection, rows)
+
+
+def _rated_as(message: Message) -> str:
+    """Whose rate it counts for: an invitation is an e-mail."""
+    return "webhook" if message.channel == "webhook" else "email"
 
 
 def _homes(connection: sa.Connection, ids: Sequence[str]) -> set[str]:

@@ -83,7 +83,7 @@ class Run:
     def finish(self, journey: Journey, status: JourneyStatus, reason: str | None) -> Journey:
         """End the journey; what is queued and not handed over dies with it, unless it completed."""
         self.state.ended = {**self.state.ended, ledger_key(journey.play, journey.key): self.now}
-        if journey.pending:
+        if journey.pending or journey.calls:
             self.dead.append(journey.id)
         if self.playbook.version(journey.play, journey.version).play.close_tasks:
             self.close_tasks.append(journey.id)
@@ -96,6 +96,7 @@ class Run:
                 wakes_at=None,
                 waiting_since=None,
                 pending=[],
+                calls=[],
             )
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from channels.facts import Facts, Rival, RivalState, SuppressionCause
-from channels.message import Message, MessageClass
+from channels.message import UNCAPPED, Message, MessageClass
 from journeys.engine import moment_of
 from journeys.journey import Journey
 from journeys.playbook import Playbook
@@ -91,7 +91,7 @@ def _journey(state: AccountState | None, message: Message) -> Journey | None:
 
 
 def _charges(charge: Charge) -> bool:
-    return charge.channel != "in_app" and charge.cls != MessageClass.TRANSACTIONAL.value
+    return charge.channel not in UNCAPPED and charge.cls != MessageClass.TRANSACTIONAL.value
 
 
 def _gap_counts(charge: Charge, message: Message) -> bool:
@@ -128,7 +128,7 @@ def _zones(
 
 def _rate_next_at(message: Message, ledger: Ledger, playbook: Playbook, now: Instant) -> Instant | None:
     """When the channel has room again: at most `rate` in any second, one every 1/rate seconds below one."""
-    rate = playbook.policies.channel_rate.email if message.channel == "email" else None
+    rate = playbook.policies.channel_rate.of(message.channel)
     recent = ledger.channel_charges.get(message.channel, [])
     if rate is None or not recent:
         return None

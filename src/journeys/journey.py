@@ -50,8 +50,8 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     """One journey; every move makes a new value.
 
     `step` is the step it stands at (None: all done, waiting for its messages to settle), `waiting_since` when that
-    wait began, `wakes_at` when to look at it again without an event; `pending` are its unsettled messages;
-    `visits` counts how often each step was entered. `arm` is `holdout`, `control` or an experiment's arm.
+    wait began, `wakes_at` when to look at it again without an event; `pending` are its unsettled messages, `calls` its
+    unsettled webhooks; `visits` counts how often each step was entered. `arm` is `holdout`, `control` or an experiment's arm.
     """
 
     id: str
@@ -71,6 +71,7 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     arm: str | None = None
     visits: dict[str, int] = {}
     pending: list[str] = []
+    calls: list[str] = []
     cause: Cause | None = None
     severity: str | None = None
 

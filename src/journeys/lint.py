@@ -10,7 +10,7 @@ from journeys.definitions import MODELS, Draft, Fault
 from journeys.mending import nearest
 from plays.content import Content
 from plays.play import CompiledPlay, Play
-from plays.steps import MessageStep, TaskStep
+from plays.steps import MessageStep, OfferStep, TaskStep
 
 Known = Mapping[str, Set[str]]
 """The keys there are, by kind."""
@@ -20,6 +20,7 @@ _HOMES = {
     "segments": "in segments/",
     "content": "in content/",
     "blocks": "in blocks/",
+    "offers": "in offers/",
 }
 _FREE = ("where", "data", "attributes", "facts")
 """Below these a definition's own words stand: `signal` there is a field of somebody's data."""
@@ -71,6 +72,10 @@ def _lint_step(draft: Draft, step: str, body: Any, known: Known, policies: Polic
     content = body.content if isinstance(body, MessageStep | TaskStep) else None
     if content is not None and content not in known["content"]:
         yield _nowhere(draft, "content", content, f"step {step}", known)
+    offered = body.offers if isinstance(body, OfferStep) else []
+    yield from (
+        _nowhere(draft, "offers", key, f"step {step}", known) for key in offered if key not in known["offers"]
+    )
     topic = body.topic if isinstance(body, MessageStep) else None
     if topic is not None and topic not in policies.topics:
         yield _unlisted(draft, topic, f"step {step}", policies)

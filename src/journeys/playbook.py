@@ -10,6 +10,7 @@ from channels.policies import Policies
 from channels.policy_parts import SlaRule
 from journeys.journey import share
 from plays.content import Block, Content, variant
+from plays.offers import CompiledOffer, Offer
 from plays.play import CompiledPlay
 from signals.conditions import Moment, Node, compile_condition
 from signals.conditions.node import Keeper
@@ -44,6 +45,7 @@ class Playbook:
         retired: Iterable[CompiledPlay] = (),
         contents: Iterable[Content] = (),
         blocks: Iterable[Block] = (),
+        offers: Iterable[Offer] = (),
         mappings: Iterable[RowMapping] = (),
         policies: Policies | None = None,
         zone: str = "UTC",
@@ -67,6 +69,7 @@ class Playbook:
         for content in contents:
             self.contents.setdefault(content.key, []).append(content)
         self.blocks = {block.key: block for block in blocks}
+        self.offers = {offer.key: CompiledOffer(offer, self.promises) for offer in offers}
         self.mappings = {mapping.key: mapped.compile(mapping) for mapping in mappings}
         self.holds = [(hold.key, self._compiled(hold.when)) for hold in self.policies.holds]
         self.sla = {policy.key: [*map(self._sla_rule, policy.rules)] for policy in self.policies.sla}
@@ -99,6 +102,7 @@ class Playbook:
     def _nodes(self) -> list[Node]:
         """Every condition outside the watched ones: what it counts must be kept too."""
         nodes = [node for play in self._versions.values() for node in play.nodes()]
+        nodes += [node for offer in self.offers.values() for node in offer.nodes()]
         nodes += [node for _, node in self.holds]
         nodes += [node for rules in self.sla.values() for node, _ in rules if node is not None]
         tone = self.policies.tone

@@ -238,7 +238,8 @@ def _note(run: Run, stimulus: Settled | Exit) -> bool:
             run.close_tasks.append(journey.id)  # semantics §5: stopping by abort closes them with it
     else:
         pending = [message for message in journey.pending if message not in stimulus.messages]
-        run.put(msgspec.structs.replace(journey, pending=pending))
+        calls = [message for message in journey.calls if message not in stimulus.messages]
+        run.put(msgspec.structs.replace(journey, pending=pending, calls=calls))
     return True
 
 

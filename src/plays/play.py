@@ -1,12 +1,13 @@
 """The play: trigger, audience, steps for roles, exits, goal, priority (semantics §5); compiled to a program."""
 
+from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from plays.steps import MAX_STEPS, Goal, MessageStep, Percent, Step, Trigger, WaitStep
+from plays.steps import MAX_STEPS, Goal, MessageStep, OfferStep, Percent, Step, Trigger, WaitStep
 from signals.attributes import tokens
 from signals.conditions import Node, compile_condition
 from signals.conditions.grammar import Word
@@ -112,6 +113,26 @@ class Program:
             steps = op.body.if_vacant or self.if_vacant
             if isinstance(steps, list):
                 op.vacant = self._link(steps, f"{op.id}.vacant.", following)
+            if isinstance(op.body, OfferStep):
+                op.else_ = self._otherwise(op, op.body.else_, following)
+
+    def _otherwise(self, op: Op, steps: str | list[Step] | None, following: str | None) -> str | None:
+        """Where an offer step goes on without an offer."""
+        return self._link(steps, f"{op.id}.else.", following) if isinstance(steps, list) else steps
+
+    def next_message(self, place: str | None) -> MessageStep | None:
+        """The first message the steps after this one may come to."""
+        op = None if place is None else self.ops[place]
+        waiting, seen = deque(op.targets() if op is not None else ()), {place}
+        while waiting:
+            following = self.ops.get(waiting.popleft() or "")
+            if following is None or following.id in seen:
+                continue
+            if isinstance(following.body, MessageStep):
+                return following.body
+            seen.add(following.id)
+            waiting += following.targets()
+        return None
 
     def nodes(self) -> Iterator[Node]:
         """Every condition the steps ask."""
@@ -190,6 +211,8 @@ class CompiledPlay:
             if isinstance(op.body, WaitStep) and op.body.at is not None:
                 root, name, *_ = (*op.body.at.split("."), "")
                 found.update(tokens(name) if root == "account" else ())
+            elif isinstance(op.body, WaitStep) and op.body.window is not None:
+                found.update(tokens("timezone"))
         return frozenset(found)
 
     def takes(self, event_type: str) -> bool:

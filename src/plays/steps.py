@@ -1,14 +1,30 @@
 """The steps of a play as a marketer writes them (definitions.md "Steps"), checked by Pydantic."""
 
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from channels.business_time import Calendar
+from channels.days_off import Holidays
+from channels.policy_fields import TimeOfDay
+from channels.policy_parts import WEEKDAYS, Weekday
 from signals.conditions.grammar import Types, Where, Word
 from signals.definitions import Definition, Key, checked
 from signals.instant import Duration, DurationField, parse_duration
 
-STEP_KINDS = ("message", "task", "wait", "branch", "split", "update", "goto", "end")
+STEP_KINDS = (
+    "message",
+    "task",
+    "wait",
+    "branch",
+    "split",
+    "offer",
+    "update",
+    "webhook",
+    "goto",
+    "end",
+)
 MAX_STEPS = 500
 LONGEST_WAIT = 1100 * 86_400_000_000
 """Three years: longer waits are mistakes (B89)."""
@@ -55,6 +71,20 @@ class MessageStep(Definition):
         return [self.to] if isinstance(self.to, str) else self.to
 
 
+class OfferStep(MessageStep):
+    """A message that makes the first of these offers the account may have; `else` (steps, or an id) where it is none."""
+
+    offers: Annotated[list[Key], Field(min_length=1, max_length=50)]
+    else_: Annotated["Key | list[Step] | None", Field(alias="else")] = None
+
+
+class WebhookStep(Definition):
+    """A call to another system: which of the endpoints the operator set up, and the data, its texts being templates."""
+
+    endpoint: Key
+    data: dict[str, Any] = {}
+
+
 class TaskStep(Definition):
     """Something for a human of ours."""
 
@@ -74,23 +104,45 @@ def _offset(value: Any) -> Any:
     return value
 
 
+class Window(Definition):
+    """Hours of the day and days of the week on somebody's clock: the next message's addressee, the account, the service."""
+
+    from_: Annotated[TimeOfDay, Field(alias="from")] = 9 * 60
+    to: TimeOfDay = 17 * 60
+    days: Annotated[list[Weekday], Field(min_length=1)] = ["mon", "tue", "wed", "thu", "fri"]
+    zone: Literal["contact", "account", "service"] = "contact"
+
+    @model_validator(mode="after")
+    def _opens(self) -> "Window":
+        if self.from_ >= self.to:
+            raise ValueError('a window opens before it closes, on the same day: {from: "09:00", to: "17:00"}')
+        return self
+
+    def calendar(self, place: ZoneInfo, holidays: Holidays) -> Calendar:
+        """The window as business hours of a place."""
+        return Calendar(
+            place, frozenset(WEEKDAYS.index(day) for day in self.days), self.from_, self.to, holidays
+        )
+
+
 class WaitStep(Definition):
-    """For a duration, until a condition (with a limit), or until an instant."""
+    """For a duration, until a condition (with a limit), until an instant, or until a window is open."""
 
     for_: Annotated[DurationField | None, Field(alias="for")] = None
     until: dict[str, Any] | None = None
     at: Word | None = None
     offset: Annotated[Duration, BeforeValidator(_offset)] = 0
+    window: Window | None = None
     else_: Annotated[Key | None, Field(alias="else")] = None
 
     _compiles = field_validator("until")(lambda value: value if value is None else checked(value))
 
     @model_validator(mode="after")
     def _one_way(self) -> "WaitStep":
-        if (self.for_ is None) == (self.at is None):
-            raise ValueError("a wait has either for (the limit of an until, too) or at")
-        if self.at is not None and self.until is not None:
-            raise ValueError("a wait with at takes no until")
+        if sum(way is not None for way in (self.for_, self.at, self.window)) != 1:
+            raise ValueError("a wait has exactly one of for (the limit of an until, too), at, window")
+        if self.for_ is None and self.until is not None:
+            raise ValueError("an until takes a limit: for, not at or window")
         if self.for_ is not None and not 0 < self.for_ <= LONGEST_WAIT:
             raise ValueError("a wait is longer than nothing and at most three years")
         return self
@@ -170,7 +222,9 @@ class Step(Definition):
     wait: WaitStep | None = None
     branch: Annotated[list[Arm], Field(min_length=1)] | None = None
     split: SplitStep | None = None
+    offer: OfferStep | None = None
     update: UpdateStep | None = None
+    webhook: WebhookStep | None = None
     goto: Key | None = None
     end: EndStep | None = None
 
@@ -217,5 +271,5 @@ class Goal(Definition):
     _compiles = field_validator("when")(checked)
 
 
-for _model in (MessageStep, Arm, SplitArm, SplitStep, Step):
+for _model in (MessageStep, OfferStep, Arm, SplitArm, SplitStep, Step):
     _model.model_rebuild()

@@ -20,6 +20,7 @@ Kind = Literal[
     "plays",
     "content",
     "blocks",
+    "offers",
     "mappings",
     "policies",
 ]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from channels import task_moves
+from channels.outbox import Calls, Outbox
 from channels.task import Task, TaskRefused
 from journeys.desk import Desk
 from journeys.scenarios.expect import Mismatch, check
@@ -195,9 +196,11 @@ class _Player:
             self._stage.service.exit_journey(account, journey, "manual", self._stage.now)
 
     def _channel(self, arguments: dict[str, Any]) -> None:
-        if arguments.get("name", "email") != "email":
-            raise CannotDo("only the e-mail channel can be told how to answer")
-        self._stage.outbox.answers = arguments["answers"]
+        channels: dict[str, Outbox | Calls] = {"email": self._stage.outbox, "webhook": self._stage.calls}
+        name = arguments.get("name", "email")
+        if name not in channels:
+            raise CannotDo(f"only these channels can be told how to answer: {', '.join(channels)}")
+        channels[name].answers = arguments["answers"]
 
     def _receipt(self, arguments: dict[str, Any]) -> None:
         wanted = sa.select(messages.c.id, messages.c.account, messages.c.play).where(

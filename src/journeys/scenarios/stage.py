@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from channels.headers import Mailbox
-from channels.outbox import Outbox
+from channels.outbox import Calls, Outbox
 from channels.policies import Policies
 from channels.render import Renderer
 from journeys.assets import asset
@@ -78,10 +78,10 @@ class Stage:
         self.named_policies: dict[str, Any] | None = {}
         self.refused: list[Fault] = []
         self._playbook = Playbook(policies=self.policies, zone=zone)
-        self.outbox = Outbox()
+        self.outbox, self.calls = Outbox(), Calls()
         composer = Composer(_renderer(), OFFICE)
         self.service = Service(self.database, self.playbook, composer)
-        self.dispatcher = Dispatcher(self.database, self.playbook, composer, self.outbox)
+        self.dispatcher = Dispatcher(self.database, self.playbook, composer, self.outbox, webhooks=self.calls)
         self.log = EmbeddedLog(self.database)
         self.simulation = Simulation(self.database, self.service, self.dispatcher, clock)
         self._events = 0

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from channels.message import Message
+from channels.message import NOBODY, Message
 from journeys.store import bulk
 from journeys.store.consent import strictest
 from journeys.store.outcomes import message_of, message_row
@@ -84,7 +84,7 @@ def load_ledger(
     connection: sa.Connection, judged: Sequence[Message], address_keys: Iterable[str], now: Instant
 ) -> Ledger:
     """Everything judging needs that is not in the account states: a fixed number of queries."""
-    people = sorted({message.contact for message in judged})
+    people = sorted({message.contact for message in judged} - {NOBODY})
     houses = sorted({message.account for message in judged})
     ledger = Ledger()
     _load_charges(connection, ledger, people, houses, now)

@@ -355,6 +355,7 @@ messages = sa.Table(
     _column("quiet_time", Big),
     _maybe("sent_at", At),
     _column("arm_control", Flag),
+    _maybe("data", Json),  # what its content sees beside the profile, or a webhook carries
     _maybe("charged_at", At),  # since when it uses cap room: handed over, sent or withheld
     _maybe("released_at", At),  # when it was let go after having been held
     _column("delivery", Text),  # new | claimed | handed | settled: the send protocol's own state
