@@ -55,12 +55,15 @@ class RenderFailed(Exception):
     bad_link       a link that is not absolute http, https or mailto
     bad_subject    a subject that may not stand in a header
     no_unsubscribe marketing mail without a way out or a postal address
+
+    `line` is that of the template, from 1, where it is known.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, line: int | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.line = line
 
 
 def parse(source: str, environment: Environment) -> nodes.Template:
@@ -81,7 +84,7 @@ def parse(source: str, environment: Environment) -> nodes.Template:
 def refusal(error: BaseException) -> RenderFailed:
     """Any of BROKEN as a RenderFailed a person can act on."""
     if isinstance(error, TemplateSyntaxError):
-        return RenderFailed("bad_template", f"line {error.lineno}: {error.message}")
+        return RenderFailed("bad_template", f"line {error.lineno}: {error.message}", error.lineno)
     if isinstance(error, RecursionError | MemoryError):
         return RenderFailed("bad_template", "nested too deeply")
     return RenderFailed("bad_template", str(error))
@@ -131,7 +134,7 @@ def _check_call(call: nodes.Call) -> None:
 
 
 def _refuse(node: nodes.Node, sentence: str) -> NoReturn:
-    raise RenderFailed("bad_template", f"line {node.lineno}: {sentence}")
+    raise RenderFailed("bad_template", f"line {node.lineno}: {sentence}", node.lineno)
 
 
 def facts_read(tree: nodes.Template) -> tuple[str, ...]:
@@ -142,7 +145,7 @@ def facts_read(tree: nodes.Template) -> tuple[str, ...]:
     inner: set[int] = set()
     paths: dict[str, None] = {}
     for node in walk(tree):
-        path = _path(node)
+        path = path_of(node)
         if id(node) in inner or path is None:
             continue
         inner.update(id(part) for part in walk(node))
@@ -151,14 +154,15 @@ def facts_read(tree: nodes.Template) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _path(node: nodes.Node) -> str | None:
+def path_of(node: nodes.Node) -> str | None:
+    """The dotted fact a node names by itself: `a.b`, `a["b"]`, `a.get("b")`, `a.b.upper()`; else None."""
     match node:
         case nodes.Call(
             node=nodes.Getattr(node=owner, attr="get"), args=[nodes.Const(value=str() as field), *_]
         ):
             return _joined(owner, field)
         case nodes.Call(node=nodes.Getattr(node=owner)):
-            return _path(owner)
+            return path_of(owner)
         case nodes.Name(name=name, ctx="load"):
             return name
         case nodes.Getattr(node=owner, attr=field):
@@ -170,5 +174,5 @@ def _path(node: nodes.Node) -> str | None:
 
 
 def _joined(owner: nodes.Node, field: str) -> str | None:
-    path = _path(owner)
+    path = path_of(owner)
     return None if path is None else f"{path}.{field}"

@@ -115,6 +115,29 @@ def _is_button(children: Sequence[Token]) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a link leads, values standing as words (`jvslot0e`), and the first line of its paragraph, from 1.
+
+    `href` None is a link that is none: what was meant as its address cannot be one, so the brackets would be shown.
+    """
+
+    href: str | None
+    line: int
+
+
+def links(markdown: str) -> list[Link]:
+    """Every link of a text, in order, as written, and what looks like one and is none."""
+    return [
+        Link(
+            str(child.attrGet("href") or "") if child.type == "link_open" else None, (token.map or [0])[0] + 1
+        )
+        for token in _PARSER.parse(markdown)
+        for child in token.children or ()
+        if child.type == "link_open" or (child.type == "text" and "](" in child.content)
+    ]
+
+
 # --- plain text ---
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import css_inline
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, meta
 from markupsafe import Markup
 
 from channels.frame import Frame, palette
@@ -66,6 +66,8 @@ class Renderer:
 
     def __init__(self, frame_html: str, frame_text: str) -> None:
         """The two templates of the e-mail frame (trusted Jinja2, see templates/email)."""
+        self.lacking = _lacking(frame_html) | _lacking(frame_text)
+        """What marketing mail must show and the frame does not read."""
         self._frame_html = _trusted(autoescape=True).from_string(frame_html)
         self._frame_text = _trusted(autoescape=False).from_string(frame_text)
         self._inliner = css_inline.CSSInliner(load_remote_stylesheets=False, keep_at_rules=True)
@@ -133,6 +135,14 @@ class Renderer:
 
     def _framed_text(self, prose: Prose, names: dict[str, Any]) -> Form:
         return Form(self._frame_text.render(names, body=prose.text), html=False)
+
+
+_WAY_OUT = frozenset({"unsubscribe_url", "address"})
+
+
+def _lacking(frame: str) -> frozenset[str]:
+    """Of what marketing mail must show (CAN-SPAM, RFC 8058) that which a frame's template never reads."""
+    return _WAY_OUT - meta.find_undeclared_variables(_trusted(autoescape=True).parse(frame))
 
 
 _FRAME_HOLES = ("subject", "unsubscribe_url", "preferences_url")

@@ -238,6 +238,11 @@ def compile_source(source: str) -> Program:
     return Program(reads, template.root_render_func, template.new_context)
 
 
+def tree_of(source: str) -> nodes.Template:
+    """The checked tree of a template, to look at. Raises RenderFailed("bad_template" or "too_large")."""
+    return parse(source, _ENVIRONMENT)
+
+
 def reads(source: str) -> tuple[str, ...]:
     """The dotted facts a template names, for the linter and for dropping blocks. Raises RenderFailed."""
-    return facts_read(parse(source, _ENVIRONMENT))
+    return facts_read(tree_of(source))

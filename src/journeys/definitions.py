@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from channels.grammar import RenderFailed
 from channels.policies import Policies
-from journeys.mending import line_of, mend
+from journeys.mending import body_line, line_of, mend
 from journeys.playbook import Playbook
 from plays.content import BadFrontMatter, Block, Content, read_front_matter
 from plays.offers import Offer
@@ -59,6 +59,7 @@ class Fault(msgspec.Struct, frozen=True):
     blocking: bool = True
     mend: str = ""
     line: int | None = None
+    text_line: int | None = None  # of the body of a text, from 1; `line` is that of the file
 
     def __str__(self) -> str:
         place = self.file or f"{self.kind}/{self.key}"
@@ -161,9 +162,10 @@ def located(fault: Fault, folder: Path, place: int | None = None) -> Fault:
     if fault.file is None or fault.line is not None:
         return fault
     text = (folder / fault.file).read_text("utf-8")
-    return msgspec.structs.replace(
-        fault, line=line_of(text, place, fault.key.partition("@")[0], fault.pointer)
-    )
+    line = line_of(text, place, fault.key.partition("@")[0], fault.pointer)
+    if fault.pointer == "/body" and fault.file.endswith(".md"):
+        line = body_line(text) + (fault.text_line or 1) - 1
+    return msgspec.structs.replace(fault, line=line)
 
 
 def _repeats(drafts: Iterable[Draft]) -> Iterator[Fault]:

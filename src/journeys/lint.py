@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from channels.grammar import RenderFailed
 from channels.policies import Policies
-from channels.render import Renderer, Source
+from channels.render import Renderer
 from journeys.definitions import MODELS, Draft, Fault
 from journeys.mending import nearest
+from journeys.texts import lint_texts
 from plays.content import Content
 from plays.play import CompiledPlay, Play
 from plays.steps import MessageStep, OfferStep, TaskStep
@@ -39,9 +39,9 @@ def lint(drafts: Sequence[Draft], renderer: Renderer | None = None) -> list[Faul
         if draft.kind == "plays":
             faults += _lint_play(draft, known, policies)
         elif draft.kind in ("content", "blocks"):
-            faults += _lint_text(draft, known, policies, renderer)
+            faults += _lint_text(draft, known, policies)
         faults += _lint_names(draft, known)
-    return faults
+    return faults + list(lint_texts(drafts, renderer))
 
 
 def _nowhere(draft: Draft, kind: str, key: str, pointer: str, known: Known, blocking: bool = True) -> Fault:
@@ -87,7 +87,7 @@ def _lint_step(draft: Draft, step: str, body: Any, known: Known, policies: Polic
         yield Fault("plays", draft.key, detail, f"step {step}", draft.file, True, mend)
 
 
-def _lint_text(draft: Draft, known: Known, policies: Policies, renderer: Renderer | None) -> Iterator[Fault]:
+def _lint_text(draft: Draft, known: Known, policies: Policies) -> Iterator[Fault]:
     text: Any = draft.model
     if isinstance(text, Content):
         for slot, keys in text.blocks.items():
@@ -95,12 +95,6 @@ def _lint_text(draft: Draft, known: Known, policies: Policies, renderer: Rendere
             yield from (_nowhere(draft, "blocks", key, f"/blocks/{slot}", known) for key in missing)
         if text.topic is not None and text.topic not in policies.topics:
             yield _unlisted(draft, text.topic, "/topic", policies)
-    if renderer is not None:
-        subject = text.subject if isinstance(text, Content) else ""
-        try:
-            renderer.check(Source(subject, text.body))
-        except RenderFailed as error:
-            yield Fault(draft.kind, draft.key, error.detail, "/body", draft.file)
 
 
 def _lint_names(draft: Draft, known: Known) -> Iterator[Fault]:

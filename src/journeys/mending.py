@@ -102,6 +102,14 @@ def _yaml_of(text: str) -> tuple[str, int]:
     return text[4:].partition("\n---")[0], 1
 
 
+def body_line(text: str) -> int:
+    """The line, from 1, on which the body of a Markdown file with front matter begins: its first that is not empty."""
+    lines = text.splitlines()
+    rules = [number for number, line in enumerate(lines) if line.strip() == "---"]
+    below = range(rules[1] + 1 if len(rules) > 1 else 0, len(lines))
+    return next((number for number in below if lines[number]), len(lines) - 1) + 1
+
+
 def _body(root: Any, place: int | None, key: str) -> Any:
     if not isinstance(root, yaml.SequenceNode):
         return root

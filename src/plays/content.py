@@ -16,7 +16,8 @@ A file is Markdown with Jinja2 under YAML front matter:
     **{{ account.name }}** has {{ invited }} open invitations.
 
 A fact says where its value comes from, what to do when it is missing (exactly one of `required: true`, `default:`,
-`drop: true`) and its disclosure: `given` (the customer told us or did it with us knowingly), `derived`, `internal`.
+`drop: true`) and, unless the table of `disclosure.py` knows it, its disclosure: `given` (the customer told us or did
+it with us knowingly), `derived`, `internal`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,16 +26,15 @@ from typing import Any, Literal, Self, TypeAlias
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from plays.disclosure import Disclosure, known_class, stricter
 from signals.definitions import checked
 
 Slot: TypeAlias = Literal["opening", "situation", "value", "offer", "next", "sign_off"]
 SLOTS: tuple[Slot, ...] = ("opening", "situation", "value", "offer", "next", "sign_off")
 """In the order in which they stand in a message; the content's own body stands after the opening."""
 
-Disclosure: TypeAlias = Literal["given", "derived", "internal"]
 Missing: TypeAlias = Literal["required", "default", "drop"]
 
-_OUR_OWN_WORDS = frozenset({"health", "signal", "signals", "measures", "segments", "tags", "stage"})
 _KEY = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,119}$"
 _PATH = r"^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9][A-Za-z0-9_-]*)*$"
 
@@ -46,28 +46,25 @@ class _Body(BaseModel):
 class Fact(_Body):
     """One value a text reads. `source` is a dotted path into the data; the same as the name unless renamed.
 
-    Without a word on disclosure a fact is `given`, except what only we could know of (health, signals, segments,
-    tags, stage, measures): that is `internal`.
+    `disclosure` is what its author says of it; `shown_as` is what counts.
     """
 
     source: str = Field(pattern=_PATH)
     required: bool = False
     default: Any = None
     drop: bool = False
-    disclosure: Disclosure = "given"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _guess_disclosure(cls, given: Any) -> Any:
-        if isinstance(given, dict) and str(given.get("source")).partition(".")[0] in _OUR_OWN_WORDS:
-            return {"disclosure": "internal", **given}
-        return given
+    disclosure: Disclosure | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.required + (self.default is not None) + self.drop > 1:
             raise ValueError("say one of required, default and drop")
         return self
+
+    @property
+    def shown_as(self) -> Disclosure | None:
+        """How freely it may be shown: the stricter of the table's word and its author's; None where neither has one."""
+        return stricter(known_class(self.source), self.disclosure)
 
     @property
     def missing(self) -> Missing | None:

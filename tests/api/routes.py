@@ -30,6 +30,7 @@ SCOPE: dict[tuple[str, str], str] = {
     ("POST", "/v1/sending/{switch}"): "admin",
     ("POST", "/v1/definitions"): "marketer",
     ("GET", "/v1/definitions/progress"): "marketer",
+    ("GET", "/v1/definitions/reuse"): "marketer",
     ("POST", "/v1/signals/{key}/backtest"): "marketer",
     ("GET", "/v1/schemas/{kind}"): "marketer",
     ("GET", "/v1/{kind}"): "marketer",

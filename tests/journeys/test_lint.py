@@ -3,13 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from channels.render import Renderer
 from journeys.assets import asset
+from journeys.cli.online import dead_links
 from journeys.definitions import Fault, Refused, located, parse, read_folder
 from journeys.lint import lint
 from journeys.mending import line_of, mend
+from journeys.texts import reuse
+from plays.content import Block, Content
 
 SIGNAL = "- key: one\n  when: {count: a, gte: 1}\n"
 
@@ -132,3 +136,68 @@ def test_a_value_of_another_type_says_what_to_write(body: dict[str, Any]) -> Non
 
 def test_what_explains_itself_needs_no_more() -> None:
     assert mend({"type": "value_error", "loc": ("when",), "msg": ""}, {}) == ""
+
+
+def test_a_finding_in_a_text_has_the_line_of_the_file_it_stands_on(tmp_path: Path) -> None:
+    letter = "---\nkey: hello\nchannel: email\nsubject: Hello\n---\n\nHi.\n\nWe noticed it.\n"
+    fault = the_fault(tmp_path, {"content/hello.md": letter})
+    assert (fault.line, fault.pointer, fault.text_line) == (9, "/body", 3)
+
+
+def test_a_fact_without_its_word_is_found_where_it_is_declared(tmp_path: Path) -> None:
+    facts = "facts:\n  x:\n    source: account.plan\n"
+    letter = f"---\nkey: hello\nchannel: in_app\n{facts}---\n{{{{ x }}}}\n"
+    fault = the_fault(tmp_path, {"content/hello.md": letter})
+    assert (fault.line, fault.blocking) == (5, True)
+
+
+def test_a_block_only_tasks_use_may_show_what_a_customer_may_not_see(tmp_path: Path) -> None:
+    block = "---\nkey: worth\nslot: value\nfacts: {account.ltv: drop}\n---\nWorth {{ account.ltv }}.\n"
+    brief = "---\nkey: brief\nchannel: task\nblocks: {value: [worth]}\n---\nCall.\n"
+    assert faults_in(tmp_path, {"blocks/worth.md": block, "content/brief.md": brief}) == []
+    letter = brief.replace("brief", "letter").replace("task", "in_app")
+    fault = the_fault(tmp_path, {"content/letter.md": letter})
+    assert (fault.file, "surveillance" in fault.detail) == ("blocks/worth.md", True)
+
+
+def test_a_step_may_not_send_what_calls_itself_marketing_as_anything_else(tmp_path: Path) -> None:
+    letter = "---\nkey: news\nchannel: email\nsubject: News\nclass: marketing\n---\nNews.\n"
+    play = "key: p\ntrigger: {event: go}\nsteps:\n  - id: m\n    message: {to: user, content: news, class: transactional}\n"
+    fault = the_fault(tmp_path, {"content/news.md": letter, "plays/p.yaml": play})
+    assert (fault.file, fault.line) == ("plays/p.yaml", 4)
+    assert faults_in(tmp_path, {"content/news.md": letter.replace("class: marketing\n", "")}) == []
+
+
+def test_reuse_counts_the_pieces_that_contents_of_two_keys_share() -> None:
+    def content(key: str, *blocks: str, **said: Any) -> Content:
+        return Content(
+            key=key, channel=said.pop("channel", "in_app"), body="b", blocks={"value": list(blocks)}, **said
+        )
+
+    blocks = {key: Block(key=key, slot="value", body="x") for key in ("both", "one", "idle")}
+    texts = [content("a", "both", "one"), content("a", "one", role="admin"), content("b", "both")]
+    told = reuse([*texts, content("t", "one", channel="task")], blocks)
+    assert (told["pieces"], told["shared"], told["contents"]) == (4 + 3, 2, 3)
+    assert told["percent"] == round(200 / 7, 1)
+    assert told["blocks"] == {"both": 2, "idle": 0, "one": 1}
+    assert reuse([], {})["percent"] is None
+
+
+def test_on_request_fixed_links_are_asked_and_those_with_a_value_are_not() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(f"{request.method} {request.url.path}")
+        if request.url.path == "/silent":
+            raise httpx2.ConnectError("refused")
+        if request.method == "HEAD" and request.url.path == "/old":
+            return httpx2.Response(405)
+        return httpx2.Response({"/gone": 410, "/old": 404, "/shut": 403}.get(request.url.path, 200))
+
+    paths = ("fine", "gone", "old", "shut", "silent", "gone", "{{ account.id }}")
+    body = "\n\n".join(f"[x](https://www.ietf.org/{path})" for path in paths)
+    draft = parse("content", {"key": "a", "channel": "in_app", "body": body})
+    with httpx2.Client(transport=httpx2.MockTransport(answer)) as client:
+        told = [(fault.text_line, fault.detail.split()[-1]) for fault in dead_links([draft], client)]
+    assert told == [(3, "410"), (5, "404"), (9, "(ConnectError)"), (11, "410")]
+    assert asked == ["HEAD /fine", "HEAD /gone", "HEAD /old", "GET /old", "HEAD /shut", "HEAD /silent"]

@@ -91,12 +91,25 @@ def test_a_fact_that_says_nothing_of_its_absence_is_left_to_the_linter() -> None
     assert content(facts={"x": {"source": "a.x"}}).facts["x"].missing is None
 
 
-def test_what_only_we_know_is_internal_unless_said_otherwise() -> None:
+def test_a_fact_is_shown_as_the_table_says_or_its_author_more_strictly() -> None:
     facts = content(
-        facts={"health.score": "required", "s": {"source": "signals.x", "disclosure": "derived"}}
+        facts={
+            "health.score": "required",
+            "account.goals.first": "required",
+            "account.mrr": {"required": True, "disclosure": "internal"},
+            "s": {"source": "signals.x", "disclosure": "given"},
+            "account.shoe_size": "drop",
+            "account.hat_size": {"drop": True, "disclosure": "given"},
+        }
     ).facts
-    assert (facts["health.score"].disclosure, facts["s"].disclosure) == ("internal", "derived")
-    assert content(facts=["account.name"]).facts["account.name"].disclosure == "given"
+    assert {name: fact.shown_as for name, fact in facts.items()} == {
+        "health.score": "internal",
+        "account.goals.first": "given",
+        "account.mrr": "internal",
+        "s": "internal",
+        "account.shoe_size": None,
+        "account.hat_size": "given",
+    }
 
 
 @pytest.mark.parametrize(

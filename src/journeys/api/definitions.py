@@ -20,6 +20,7 @@ from journeys.rehearsal import SAMPLE, Trials
 from journeys.store.fillings import filling_json
 from journeys.store.library import LIVE, Library, SeenOtherwise
 from journeys.store.reads.page import Page, seal, unseal
+from journeys.texts import reuse
 from signals.instant import Instant, InstantField, iso
 
 
@@ -165,6 +166,11 @@ class Shelf:
             )
         return {**filling_json(filling), "made": shown(filling.made)}
 
+    def reuse(self) -> dict[str, Any]:
+        """The content reuse of what is live."""
+        playbook = self._playbooks()
+        return reuse([one for variants in playbook.contents.values() for one in variants], playbook.blocks)
+
     def preview(self, kind: str, key: str, account: str, at: Instant | None) -> dict[str, Any]:
         """What the newest version says of an account. Raises 404, 422 for kinds that say nothing of one, Refused."""
         if kind not in WATCHED:
@@ -187,6 +193,12 @@ class Shelf:
         return type(draft)(kind, key, draft.body, draft.model, None, found["version"], found["status"])
 
 
+def fault_json(fault: Fault) -> dict[str, Any]:
+    """A fault as the API tells it; `line` is that of a text's body, from 1."""
+    shown = ("pointer", "detail", "mend", "blocking")
+    return {**{name: getattr(fault, name) for name in shown}, "line": fault.text_line}
+
+
 def router(shelf: Shelf, guard: Guard) -> APIRouter:
     """The routes of definitions."""
     routes = APIRouter(tags=["definitions"], dependencies=[Depends(guard("marketer"))])
@@ -205,6 +217,11 @@ def _reading(routes: APIRouter, shelf: Shelf) -> None:
     def progress() -> dict[str, Any]:
         """How far the live definitions have reached the accounts."""
         return shelf.progress()
+
+    @routes.get("/v1/definitions/reuse")
+    def reused() -> dict[str, Any]:
+        """How much of what customers read is written once and used in several contents (content reuse %)."""
+        return shelf.reuse()
 
     @routes.get("/v1/{kind}", response_model=PageOf[dict[str, Any]])
     def listed(kind: Kind, asked: Asked) -> Page:
@@ -232,8 +249,7 @@ def _changing(routes: APIRouter, shelf: Shelf) -> None:
     def lint(kind: Kind, key: Key) -> dict[str, Any]:
         """What would be wrong if the newest version became live."""
         faults = shelf.faults(kind, key)
-        shown = ("pointer", "detail", "mend", "blocking")
-        return {"faults": [{name: getattr(fault, name) for name in shown} for fault in faults]}
+        return {"faults": [fault_json(fault) for fault in faults]}
 
     @routes.post("/v1/{kind}/{key}/activate")
     def activate(kind: Kind, key: Key, asked: Annotated[ActivateQuery, fastapi.Query()]) -> dict[str, Any]:

@@ -1,23 +1,27 @@
 """Definitions as files, and scenarios: `apply`, `diff`, `lint`, `pull`, `test`."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx2
 import typer
 import yaml
 
 from channels.render import Renderer
 from journeys.assets import asset
 from journeys.cli.common import Json, app, parts
+from journeys.cli.online import TIMEOUT, dead_links
 from journeys.cli.output import bar, fail, lines, say, table, tell
 from journeys.cli.remote import apply_drafts, beside
 from journeys.definitions import MODELS, Draft, Fault, Refused, located, read_folder
 from journeys.lint import lint as lint_drafts
 from journeys.scenarios.play import CannotDo, Result, play
 from journeys.scenarios.story import StoryRefused, read_stories
+from journeys.texts import reuse as shared_texts
+from plays.content import Block, Content
 from signals.conditions import ConditionRefused
 
 Folder = Annotated[
@@ -44,15 +48,57 @@ def _show_faults(faults: list[Fault]) -> None:
 
 
 @app.command()
-def lint(folder: Folder, json: Json = False) -> None:
+def lint(
+    folder: Folder,
+    online: Annotated[bool, typer.Option("--online", help="Also ask every fixed link of the texts.")] = False,
+    json: Json = False,
+) -> None:
     """Check definitions: what would be refused or fail later, each with its file, its line and a way to mend it."""
-    faults = lint_drafts(_read(folder), Renderer.from_dir(asset("templates")))
+    drafts = _read(folder)
+    faults = lint_drafts(drafts, Renderer.from_dir(asset("templates")))
+    if online:
+        with httpx2.Client(timeout=TIMEOUT, follow_redirects=True) as client:
+            faults += dead_links(drafts, client)
     if not faults:
         say([], "nothing to mend")
         return
     _show_faults([located(fault, folder) for fault in faults])
     if any(fault.blocking for fault in faults):
         raise typer.Exit(1)
+
+
+@app.command()
+def reuse(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A folder of definitions; without one: what is live.", exists=True, file_okay=False
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """How much of what customers read is written once and used in several contents: content reuse %."""
+    told = _live_reuse() if folder is None else shared_texts(*_texts(_read(folder)))
+    percent = "no texts" if told["percent"] is None else f"{told['percent']} %"
+    summary = (
+        f"content reuse {percent}: {told['shared']} of {told['pieces']} pieces of {told['contents']} contents"
+    )
+    rows = sorted(told["blocks"].items(), key=lambda row: (-row[1], row[0]))
+    say(told, lambda: table(summary, ["block", "contents"], [[key, str(users)] for key, users in rows]))
+
+
+def _live_reuse() -> dict[str, Any]:
+    with beside() as remote:
+        if remote is not None:
+            return dict(remote.get("/v1/definitions/reuse"))
+    with parts() as made:
+        return shared_texts(*_texts(draft for draft in made.library.live() if draft.status != "retired"))
+
+
+def _texts(drafts: Iterable[Draft]) -> tuple[list[Content], dict[str, Block]]:
+    models = [draft.model for draft in drafts]
+    contents = [model for model in models if isinstance(model, Content)]
+    return contents, {model.key: model for model in models if isinstance(model, Block)}
 
 
 @app.command()
