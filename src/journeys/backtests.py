@@ -58,8 +58,8 @@ class Definition(_Strict):
         return kind
 
 
-class Asked(_Strict):
-    """What a back-test is asked. Without an outcome it tells firings and volume only."""
+class AskedOfHistory(_Strict):
+    """What the stored history is asked, whatever is run over it. Without an outcome only volume is told."""
 
     outcome: OutcomeAsked | None = None
     within: DurationField = 90 * DAY
@@ -68,14 +68,7 @@ class Asked(_Strict):
     among: dict[str, Any] | None = Field(
         NOT_CANCELLED, description="Whose firings, outcomes and weeks are compared; null: everybody's."
     )
-    sweep: Annotated[str, Field(max_length=500)] | None = Field(
-        None, description="PATH=a..b, a..b/step or a,b,c: rows for each value."
-    )
-    beside: Annotated[list[Word], Field(max_length=MOST_SIGNALS - 1)] = Field(
-        [], description="Other signals to run over the same history."
-    )
     definitions: Annotated[list[Definition], Field(max_length=2_000)] = []
-    save_draft: bool = False
 
     _among = field_validator("among")(lambda value: value if value is None else checked(value))
 
@@ -84,6 +77,22 @@ class Asked(_Strict):
         outcome = None if self.outcome is None else Outcome(self.outcome.type, self.outcome.where)
         until = last if self.until is None else min(self.until, last)
         return Question(until, outcome, self.within, self.among, self.since)
+
+    def given(self) -> list[Draft]:
+        """The definitions that came with the question. Raises Refused."""
+        return [parse(each.kind, each.body) for each in self.definitions]
+
+
+class Asked(AskedOfHistory):
+    """What a back-test of signals is asked."""
+
+    sweep: Annotated[str, Field(max_length=500)] | None = Field(
+        None, description="PATH=a..b, a..b/step or a,b,c: rows for each value."
+    )
+    beside: Annotated[list[Word], Field(max_length=MOST_SIGNALS - 1)] = Field(
+        [], description="Other signals to run over the same history."
+    )
+    save_draft: bool = False
 
 
 class Chosen(msgspec.Struct):
@@ -135,9 +144,7 @@ def _missing(library: Library, key: str) -> Exception:
     )
     if body is None:
         return NoSignal(f"there is no signal {key!r}, neither in the database nor in the shipped library")
-    trigger = body["trigger"].get("signal")
-    hint = f": back-test its trigger, {trigger}" if trigger else ", and no signal starts it"
-    return BadQuestion(f"{key} is a play{hint}")
+    return BadQuestion(f"{key} is a play: it is back-tested by itself, without signals beside it")
 
 
 def _variants(chosen: Chosen, asked: Asked) -> list[Variant]:
@@ -166,17 +173,11 @@ class Backtest:
         Raises NoSignal, BadQuestion, journeys.definitions.Refused.
         """
         self._database, self._library, self._asked = database, library, asked
-        mine = [*given, *(parse(each.kind, each.body) for each in asked.definitions)]
+        mine = [*given, *asked.given()]
         chosen = choose(library, list(dict.fromkeys([*keys, *asked.beside])), mine)
         variants = _variants(chosen, asked)
-        with database.read() as connection:
-            there = extent(connection)
-        if there.last is None:
-            raise BadQuestion("there is no history yet: `journeys events import` brings some")
-        self.events = there.events
-        self._trial = Trial(
-            variants, chosen.context, asked.question(there.last), chosen.policies.max_trigger_age
-        )
+        self.events, last = stored_history(database)
+        self._trial = Trial(variants, chosen.context, asked.question(last), chosen.policies.max_trigger_age)
 
     def run(
         self,
@@ -194,12 +195,22 @@ class Backtest:
         told = run(
             self._trial, histories(self._database), progress, lambda: late is not None and clock() >= late
         )
-        told |= _took(told["events"], clock() - begun)
+        told |= took(told["events"], clock() - begun)
         saved = _save(self._library, told["best"], clock()) if self._asked.save_draft else None
         return {**told, "saved": saved}
 
 
-def _took(events: int, duration: int) -> dict[str, Any]:
+def stored_history(database: Database) -> tuple[int, Instant]:
+    """How many events are stored, and when the last one came in. Raises BadQuestion where there are none."""
+    with database.read() as connection:
+        there = extent(connection)
+    if there.last is None:
+        raise BadQuestion("there is no history yet: `journeys events import` brings some")
+    return there.events, there.last
+
+
+def took(events: int, duration: int) -> dict[str, Any]:
+    """How long the run took, for the answer."""
     took = max(duration, 1) / SECOND
     return {"seconds": round(took, 2), "events_per_second": round(events / took)}
 

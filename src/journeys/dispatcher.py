@@ -23,7 +23,7 @@ from channels.port import Blame, Call, Channel, Mail, MailChannel, Outcome, Perm
 from channels.render import Rendered
 from journeys.aftermath import after, decision_on, in_doubt
 from journeys.composer import Composer
-from journeys.facts import facts_for
+from journeys.facts import facts_for, hold_ends
 from journeys.journey import Journey
 from journeys.playbook import Playbook
 from journeys.react import Settled
@@ -267,7 +267,8 @@ class _Round:
         """Held, or settled without being sent; news leaves a decision."""
         moved = judgement.applied_to(message)
         if moved.reason is Reason.ACCOUNT_HOLD:
-            moved = replace(moved, next_attempt_at=self._hold_ends(message, moved.next_attempt_at))
+            profile = self._work.states[message.account].profile
+            moved = replace(moved, next_attempt_at=hold_ends(profile, self._now, moved.next_attempt_at))
         settled = moved.status.is_settled
         if judgement.is_news(message):
             self._work.decide([decision_on(moved, judgement, self._now)])
@@ -276,17 +277,6 @@ class _Round:
             _tell(self._work, message, self._reached)
         charged = self._now if moved.status is Status.WITHHELD else None  # shadow room is used like real room
         return Move(moved, "settled" if settled else "new", charged)
-
-    def _hold_ends(self, message: Message, otherwise: Instant | None) -> Instant | None:
-        """When the account's dated holds end by themselves, where that is sooner."""
-        profile = self._work.states[message.account].profile
-        ends = [
-            until
-            for opened, closed, until, *_ in profile.holds.values()
-            if opened > closed and until is not None
-        ]
-        coming = [until for until in ends if until > self._now]
-        return min([*coming, *([otherwise] if otherwise is not None else [])], default=None)
 
     def _delivered(self, message: Message, judgement: Judgement) -> Move:
         """In-app: the row is the delivery, written in this transaction, exactly once."""

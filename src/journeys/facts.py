@@ -17,7 +17,7 @@ from signals.attributes import contact_value, zone
 from signals.conditions import Moment, Node
 from signals.instant import SECOND, Instant
 from signals.operators import MISSING
-from signals.profile import is_open
+from signals.profile import Profile, is_open
 
 
 def facts_for(
@@ -65,6 +65,15 @@ def facts_for(
         rate_next_at=_rate_next_at(message, ledger, playbook, now),
         control=control,
     )
+
+
+def hold_ends(profile: Profile, now: Instant, otherwise: Instant | None) -> Instant | None:
+    """When the account's dated holds end by themselves, where that is sooner than `otherwise`."""
+    ends = [
+        until for opened, closed, until, *_ in profile.holds.values() if opened > closed and until is not None
+    ]
+    coming = [until for until in ends if until > now]
+    return min([*coming, *([otherwise] if otherwise is not None else [])], default=None)
 
 
 def _others(charges: Iterable[Charge], message: Message) -> list[Charge]:

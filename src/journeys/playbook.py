@@ -81,7 +81,7 @@ class Playbook:
             milestones,
             stages,
             [signal for play in self.plays.values() if (signal := play.date_signal()) is not None],
-            self._nodes(),
+            self.nodes(),
             promises=self.promises,
             health=health,
         )
@@ -99,7 +99,7 @@ class Playbook:
         seeing.feeds = feeds
         return seeing
 
-    def _nodes(self) -> list[Node]:
+    def nodes(self) -> list[Node]:
         """Every condition outside the watched ones: what it counts must be kept too."""
         nodes = [node for play in self._versions.values() for node in play.nodes()]
         nodes += [node for offer in self.offers.values() for node in offer.nodes()]

@@ -32,6 +32,7 @@ SCOPE: dict[tuple[str, str], str] = {
     ("GET", "/v1/definitions/progress"): "marketer",
     ("GET", "/v1/definitions/reuse"): "marketer",
     ("POST", "/v1/signals/{key}/backtest"): "marketer",
+    ("POST", "/v1/plays/{key}/backtest"): "marketer",
     ("GET", "/v1/schemas/{kind}"): "marketer",
     ("GET", "/v1/{kind}"): "marketer",
     ("GET", "/v1/{kind}/{key}"): "marketer",

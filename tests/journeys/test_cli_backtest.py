@@ -100,7 +100,7 @@ def test_a_folder_stands_in_for_what_is_stored(tried: Run, tmp_path: Path) -> No
     ("words", "told"),
     [
         (["nowhere"], "there is no signal 'nowhere'"),
-        (["rescue-stalled-adoption"], "is a play: back-test its trigger, stalled_adoption"),
+        (["rescue-stalled-adoption"], "is a play: it is back-tested by itself"),
         (["spike", "--within", "soon"], "--within: 'soon' is not a duration"),
         (["spike", "--to", "teatime"], "--to: 'teatime'"),
         (["spike", "--to", "2020-01-01", "--from", "2021-01-01"], "ends before it begins"),

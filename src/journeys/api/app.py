@@ -74,7 +74,10 @@ def create_app(
     app.include_router(
         health.router(parts.database, _checks(parts, engine, where), parts.now, taken.tally.counts)
     )
-    app.include_router(backtests.router(parts.database, parts.library, guard, parts.now))
+    zone = parts.settings.timezone
+    app.include_router(
+        backtests.router(parts.database, parts.library, parts.composer, zone, guard, parts.now)
+    )
     fill_soon = engine.fill_soon if engine is not None else lambda: None
     trials = Trials(parts.database)
     shelf = definitions.Shelf(parts.library, parts.playbooks, parts.filler, trials, parts.now, fill_soon)

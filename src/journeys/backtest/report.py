@@ -40,8 +40,17 @@ def report(trial: Trial, scores: Scores, complete: bool = True) -> dict[str, Any
     question = trial.question
     z = z_for(len(trial.variants), CONFIDENCE)
     rows = [_row(*pair, scores, z) for pair in zip(trial.variants, scores.rows, strict=True)]
+    told: dict[str, Any] = {**lived(scores, complete), "rows": rows, "best": None}
+    if question.outcome is not None:
+        told |= against(question, scores, z) | {"best": _best(trial.variants, rows)}
+    return told
+
+
+def lived(scores: Scores, complete: bool) -> dict[str, Any]:
+    """How much of the history was lived through, whatever was asked of it."""
+    question = scores.question
     begun = scores.first if question.since is None else question.since
-    told: dict[str, Any] = {
+    return {
         "from": iso_or_none(begun),
         "to": iso(question.until),
         "weeks": round(scores.weeks, 1),
@@ -50,15 +59,11 @@ def report(trial: Trial, scores: Scores, complete: bool = True) -> dict[str, Any
         "events_that_matter": scores.felt,
         "complete": complete,
         "outcome": None,
-        "rows": rows,
-        "best": None,
     }
-    if question.outcome is not None:
-        told |= _against(question, scores, z) | {"best": _best(trial.variants, rows)}
-    return told
 
 
-def _against(question: Question, scores: Scores, z: float) -> dict[str, Any]:
+def against(question: Question, scores: Scores, z: float) -> dict[str, Any]:
+    """The outcome asked about, how often it came, and what chance gives."""
     assert question.outcome is not None
     share = scores.chance.share
     return {
@@ -82,10 +87,13 @@ def _row(variant: Variant, row: Row, scores: Scores, z: float) -> dict[str, Any]
         "opened_silently": row.silent,
         "per_week": _volume(row, scores.weeks),
     }
-    if scores.question.outcome is None:
-        return told
+    return told if scores.question.outcome is None else told | worth(row, scores, z)
+
+
+def worth(row: Row, scores: Scores, z: float) -> dict[str, Any]:
+    """Precision, recall and lead time of a row's firings, and beside them what chance gives."""
     precision, same_age = row.followed.interval(z), scores.chance.at_ages(row.ages, z)
-    return told | {
+    return {
         "judged": row.followed.trials,
         "followed": row.followed.hits,
         "near_the_end": row.near_the_end,
@@ -112,11 +120,13 @@ def _volume(row: Row, weeks: float) -> dict[str, Any]:
     return {
         "mean": round(row.firings / weeks, 2) if weeks else None,
         "most": max(row.weeks.values(), default=0),
-        "weeks": [
-            {"week": iso(4 * DAY + week * WEEK)[:10], "firings": row.weeks[week]}
-            for week in sorted(row.weeks)
-        ],
+        "weeks": [{"week": monday(week), "firings": row.weeks[week]} for week in sorted(row.weeks)],
     }
+
+
+def monday(week: int) -> str:
+    """The Monday of a week, weeks counted as by `Row.weeks`."""
+    return iso(4 * DAY + week * WEEK)[:10]
 
 
 def _lift(precision: Interval | None, same_age: Interval | None, chance: Interval | None) -> dict[str, Any]:

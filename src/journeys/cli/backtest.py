@@ -1,19 +1,24 @@
-"""`journeys backtest`: what a signal would have said over the stored history, and how often it would have been right."""
+"""`journeys backtest`: what signals would have said over the stored history, or a play would have done."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated, Any, TypeVar
 
 import orjson
 import typer
 import yaml
 from pydantic import ValidationError
 
-from journeys.backtests import Asked, Backtest, NoSignal
+from journeys.backtests import Asked, AskedOfHistory, Backtest, NoSignal
+from journeys.bootstrap import Parts
 from journeys.cli.common import Json, app, parts
-from journeys.cli.output import bar, fail, note, say, table, tell
+from journeys.cli.figures import lead, percent, show_lived
+from journeys.cli.output import bar, fail, say, table, tell
+from journeys.cli.playtest import is_play, show_play, there, try_play
 from journeys.cli.remote import Remote, beside
 from journeys.definitions import Draft, plain, read_folder
+
+_Question = TypeVar("_Question", bound=AskedOfHistory)
 
 EVERYBODY = "everybody"
 """What `--among` is told where nobody is to be left out."""
@@ -21,7 +26,10 @@ EVERYBODY = "everybody"
 
 @app.command("backtest")
 def backtest_(
-    signals: Annotated[list[str], typer.Argument(metavar="SIGNAL...", help="Keys of signals, drafts too.")],
+    signals: Annotated[
+        list[str],
+        typer.Argument(metavar="SIGNAL...|PLAY", help="Keys of signals, or the key of one play; drafts too."),
+    ],
     outcome: Annotated[
         str | None, typer.Option(help="The event type to foretell; without: firings and volume only.")
     ] = None,
@@ -53,26 +61,66 @@ def backtest_(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Run signals over the stored history: firings, precision, recall, lead time, and what chance would give."""
+    """Run signals, or a play, over the stored history: what they would have said or done, and how right they were.
+
+    Of signals: firings, precision, recall, lead time, and what chance gives. Of a play: journeys, messages and tasks,
+    what caps would have held, and where it meets the plays that are live.
+    """
     if where and outcome is None:
         fail("--where needs --outcome: which event's data?")
     if save_draft and sweep is None:
         fail("--save-draft needs --sweep: only then is there a best setting to keep")
     drafts = [] if definitions is None else read_folder(definitions)
-    body: dict[str, Any] = {"within": within, "sweep": sweep, "save_draft": save_draft}
-    body |= {"from": since, "to": until, "beside": signals[1:]}
+    body: dict[str, Any] = {"within": within, "from": since, "to": until}
     body |= {} if among is None else {"among": _among(among)}
     if outcome is not None:
         body["outcome"] = {"type": outcome, "where": dict(map(_field, where or []))}
-    asked = _asked(body)
-    with beside() as remote:
-        told = _here(signals, asked, drafts) if remote is None else _there(remote, signals[0], body, drafts)
+    with beside() as remote, _parts(remote) as made:
+        if is_play(signals[0], drafts, made, remote):
+            _refuse_more(signals, sweep)
+            asked = _asked(AskedOfHistory, body)
+            told = try_play(signals[0], asked, body, drafts, made, remote)
+            say(told, lambda: show_play(told))
+            return
+        body |= {"sweep": sweep, "save_draft": save_draft, "beside": signals[1:]}
+        told = _signals(signals, _asked(Asked, body), body, drafts, made, remote)
     say(told, lambda: _show(told, sweep is not None))
 
 
-def _asked(body: dict[str, Any]) -> Asked:
+def _parts(remote: Remote | None) -> AbstractContextManager[Parts | None]:
+    """The parts of this process; None where a running service is asked."""
+    return parts() if remote is None else nullcontext()
+
+
+def _refuse_more(keys: list[str], sweep: str | None) -> None:
+    if len(keys) > 1:
+        fail(f"{keys[0]} is a play: it is back-tested by itself")
+    if sweep is not None:
+        fail(f"--sweep is of a signal, and {keys[0]} is a play")
+
+
+def _signals(
+    signals: list[str],
+    asked: Asked,
+    body: dict[str, Any],
+    drafts: list[Draft],
+    made: Parts | None,
+    remote: Remote | None,
+) -> dict[str, Any]:
+    if remote is not None:
+        return there(remote, "signals", signals[0], body, drafts)
+    assert made is not None
     try:
-        return Asked.model_validate(body)
+        ready = Backtest(made.database, made.library, signals, asked, drafts)
+    except NoSignal as error:
+        fail(str(error))
+    with bar("events", ready.events) as moved:
+        return ready.run(made.now, moved)
+
+
+def _asked(kind: type[_Question], body: dict[str, Any]) -> _Question:
+    try:
+        return kind.model_validate(body)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         name = str(fault["loc"][0]).replace("_", "-")
@@ -102,38 +150,11 @@ def _yaml(option: str, text: str) -> Any:
         fail(f"{option} is not YAML: {error}")
 
 
-def _here(signals: list[str], asked: Asked, drafts: list[Draft]) -> dict[str, Any]:
-    with parts() as made:
-        try:
-            ready = Backtest(made.database, made.library, signals, asked, drafts)
-        except NoSignal as error:
-            fail(str(error))
-        with bar("events", ready.events) as moved:
-            return ready.run(made.now, moved)
-
-
-def _there(remote: Remote, signal: str, body: dict[str, Any], drafts: list[Draft]) -> dict[str, Any]:
-    """Asked of the running service, which gives it so many seconds and no more."""
-    sent = {**body, "definitions": [{"kind": draft.kind, "body": draft.body} for draft in drafts]}
-    answer: dict[str, Any] = remote.post(
-        f"/v1/signals/{quote(signal, safe='')}/backtest", orjson.dumps(sent), seconds=110
-    )
-    return answer
-
-
 # ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _show(told: dict[str, Any], swept: bool) -> None:
-    speed = f"{told['seconds']:,} s, {told['events_per_second']:,} events a second"
-    tell(
-        f"{told['events']:,} events of {told['accounts']:,} accounts, {_day(told['from'])} to {_day(told['to'])} ({speed})"
-    )
-    if not told["complete"]:
-        note(
-            "time was up before all accounts had been looked at: run it beside the database, without JOURNEYS_URL"
-        )
-    tell("")
+    show_lived(told)
     name = "setting" if swept else "signal"
     if told["outcome"] is None:
         rows = [
@@ -153,7 +174,7 @@ def _show_against(told: dict[str, Any], name: str, swept: bool) -> None:
     compared = "everybody" if told["among"] is None else orjson.dumps(told["among"]).decode()
     tell(
         f"Compared: {compared}; {told['outcomes']:,} outcomes there ({told['outcomes_outside']:,} elsewhere).",
-        f"Chance: an outcome follows {_percent(chance)} of {chance['account_weeks']:,} account-weeks; "
+        f"Chance: an outcome follows {percent(chance)} of {chance['account_weeks']:,} account-weeks; "
         "`chance then` is that at the age of the accounts for which the signal fired.",
         "Left out are firings too near the end of the history to be judged + at accounts that are not compared.",
         "Intervals in brackets are right together 95 times in 100. Lift is shown where precision and chance lie apart.",
@@ -171,11 +192,11 @@ def cells(row: dict[str, Any]) -> list[Any]:
         row["firings"],
         row["per_week"]["mean"],
         f"{row['near_the_end']:,} + {row['outside']:,}",
-        _percent(row["precision"]),
-        _percent(row["chance_at_that_age"]),
+        percent(row["precision"]),
+        percent(row["chance_at_that_age"]),
         f"× {row['lift']['value']}" if row["lift"]["shown"] else "not shown",
-        _percent(row["recall"]),
-        _lead(row["lead_days"]),
+        percent(row["recall"]),
+        lead(row["lead_days"]),
     ]
 
 
@@ -195,20 +216,3 @@ def _best(told: dict[str, Any]) -> str:
 
 def _name(row: dict[str, Any], swept: bool) -> str:
     return str(row["setting"] or "as written") if swept else str(row["signal"])
-
-
-def _percent(interval: dict[str, Any]) -> str:
-    if interval["value"] is None:
-        return "—"
-    value, low, high = (100 * interval[name] for name in ("value", "low", "high"))
-    return f"{value:.1f} % ({low:.1f}–{high:.1f})"
-
-
-def _lead(days: dict[str, Any]) -> str:
-    if days["median"] is None:
-        return "—"
-    return f"{days['median']:.0f} ({days['lower_quartile']:.0f}–{days['upper_quartile']:.0f})"
-
-
-def _day(instant: str | None) -> str:
-    return "—" if instant is None else instant[:10]

@@ -92,9 +92,9 @@ def _save_words(connection: sa.Connection, told: list[Event]) -> None:
     known = _words_of(connection, people)
     joins = _joins_of(connection, people)
     before = dict(known)
-    for row in map(_word, told):
+    for row in map(word_of, told):
         name = _name(row)
-        if name not in known or _standing(row) >= _standing(known[name]):
+        if name not in known or standing(row) >= standing(known[name]):
             known[name] = row
         known |= _settled(_about(known, row), joins.get(row["contact"], []))
     bulk.upsert(connection, consents, [row for name, row in known.items() if before.get(name) != row])
@@ -139,13 +139,14 @@ def _settled(said: Words, joins: Sequence[Join]) -> Words:
                 for word in said.values()
                 if same(joins, name[3], word["said_as"], word["at"])
             ),
-            key=_standing,
+            key=standing,
         )
         for name in said
     }
 
 
-def _word(event: Event) -> dict[str, Any]:
+def word_of(event: Event) -> dict[str, Any]:
+    """The row of what a person said of a topic and channel (the empty topic: of all)."""
     channel, topic = event.data.get("channel") or "email", event.data.get("topic") or ""
     said = None if event.said is None else event.said.contact
     return {
@@ -158,7 +159,7 @@ def _word(event: Event) -> dict[str, Any]:
     }
 
 
-def _standing(row: Mapping[str, Any]) -> tuple[Instant, bool]:
+def standing(row: Mapping[str, Any]) -> tuple[Instant, bool]:
     """The later one counts, and of two at one instant the one that forbids."""
     return row["at"], not row["allowed"]
 
