@@ -131,6 +131,49 @@ def test_when_time_is_up_the_answer_says_how_far_it_came(tried: House) -> None:
     assert 0 < told["accounts"] < 10
 
 
+RESCUE: dict[str, Any] = {
+    "key": "save",
+    "trigger": {"signal": "spike"},
+    "steps": [{"task": {"to": "csm", "title": "Call"}}, {"wait": {"for": "3d"}}],
+}
+
+
+def test_a_draft_of_a_play_is_tried_before_it_is_live(tried: House) -> None:
+    tried.ok("PUT", "/v1/plays/save", RESCUE)
+    spike = [{"kind": "signals", "body": SPIKE}]
+    told = tried.ok("POST", "/v1/plays/save/backtest", {**ASKED, "definitions": spike}, scope="marketer")
+    assert (told["journeys"]["started"], told["journeys"]["ended"]) == (40, {"completed": 40})
+    assert told["tasks"]["roles"][0]["count"] == 40
+    assert (told["worth"]["followed"], told["worth"]["lift"]["shown"]) == (40, True)
+    assert (told["accounts"], told["complete"], told["beside"]) == (200, True, [])
+    assert tried.get("/v1/plays/save")["status"] == "draft"
+    assert tried.get("/v1/journeys")["items"] == [], "a back-test stores nothing"
+
+
+def test_a_shipped_play_needs_nothing_in_the_database(tried: House) -> None:
+    told = tried.ok("POST", "/v1/plays/rescue-stalled-adoption/backtest", {})
+    assert told["journeys"]["candidates"] == 200
+    assert (told["outcome"], told["worth"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "status", "pointer"),
+    [
+        ("nowhere", {}, 404, None),
+        ("save", {}, 422, None),
+        ("save", {"sweep": "priority=1..2"}, 422, "/sweep"),
+        ("save", {"within": "soon"}, 422, "/within"),
+        ("save", {"definitions": [{"kind": "plays", "body": {"key": "save"}}]}, 422, "/plays/save"),
+    ],
+)
+def test_a_question_about_a_play_that_makes_no_sense_is_refused(
+    tried: House, key: str, body: dict[str, Any], status: int, pointer: str | None
+) -> None:
+    """`save` starts with a signal that is a draft: the question has to bring it, or nothing would start."""
+    tried.ok("PUT", "/v1/plays/save", RESCUE)
+    refused(tried.call("POST", f"/v1/plays/{key}/backtest", body), status, pointer)
+
+
 def test_a_second_one_at_the_same_time_is_asked_to_wait(
     tried: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

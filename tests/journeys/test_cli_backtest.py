@@ -100,7 +100,9 @@ def test_a_folder_stands_in_for_what_is_stored(tried: Run, tmp_path: Path) -> No
     ("words", "told"),
     [
         (["nowhere"], "there is no signal 'nowhere'"),
-        (["rescue-stalled-adoption"], "is a play: it is back-tested by itself"),
+        (["spike", "rescue-stalled-adoption"], "rescue-stalled-adoption is a play"),
+        (["rescue-stalled-adoption", "spike"], "is a play: it is back-tested by itself"),
+        (["rescue-stalled-adoption", "--sweep", "priority=1..2"], "--sweep is of a signal"),
         (["spike", "--within", "soon"], "--within: 'soon' is not a duration"),
         (["spike", "--to", "teatime"], "--to: 'teatime'"),
         (["spike", "--to", "2020-01-01", "--from", "2021-01-01"], "ends before it begins"),
@@ -136,3 +138,19 @@ def test_a_running_service_answers_the_same(run: Run, service: Service, tmp_path
     assert told.status == 0, told.err
     assert [row["followed"] for row in told.body["rows"]] == [40, 40, 40]
     assert run("backtest", "nowhere").err.count("there is no signal") == 1
+
+
+def test_the_tables_say_what_a_play_would_have_done(tried: Run) -> None:
+    said = tried("backtest", "rescue-stalled-adoption", "--outcome", CANCELLED)
+    assert said.status == 0, said.err
+    assert "rescue-stalled-adoption, beside no other play." in said.out
+    for title in ("Journeys", "Not started, by reason", "Tasks", "Messages by end", "Starts against"):
+        assert re.search(rf"^{title}", said.out, re.MULTILINE), said.out
+    assert tried("backtest", "rescue-stalled-adoption", "--json").body["journeys"]["candidates"] == 200
+
+
+def test_a_running_service_tries_plays_too(run: Run, service: Service) -> None:
+    remember(service.parts)
+    told = run("backtest", "rescue-stalled-adoption", "--json")
+    assert told.status == 0, told.err
+    assert told.body["journeys"]["candidates"] == 200
