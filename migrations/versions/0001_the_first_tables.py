@@ -98,16 +98,19 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit",
-        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", InstantType(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("from_hash", sa.Text(), nullable=True),
+        sa.Column("to_hash", sa.Text(), nullable=True),
         sa.Column("detail", JsonType(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
+        sa.Column("chain", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_audit")),
     )
     with op.batch_alter_table("audit", schema=None) as batch_op:
-        batch_op.create_index("ix_audit_at", ["at"], unique=False)
+        batch_op.create_index("ix_audit_about", ["about", "number"], unique=False)
 
     op.create_table(
         "consents",
@@ -183,9 +186,22 @@ def upgrade() -> None:
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("body", JsonType(), nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
         sa.Column("created_at", InstantType(), nullable=False),
         sa.Column("activated_at", InstantType(), nullable=True),
+        sa.Column("approved_by", sa.Text(), nullable=True),
+        sa.Column("approved_at", InstantType(), nullable=True),
+        sa.Column("live", sa.Text(), nullable=False),
+        sa.Column("since", sa.Integer(), nullable=False),
+        sa.Column("ends", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "key", "version", name=op.f("pk_definitions")),
+    )
+    op.create_table(
+        "brakes",
+        sa.Column("play", sa.Text(), nullable=False),
+        sa.Column("sends", sa.BigInteger(), nullable=False),
+        sa.Column("failed", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("play", name=op.f("pk_brakes")),
     )
     op.create_table(
         "events",

@@ -19,10 +19,12 @@ from journeys.dispatcher import Dispatcher
 from journeys.filling import Filler
 from journeys.hooks import Hooks
 from journeys.ingest import GroupCommit, KafkaIngest, Outlet, SetAside
+from journeys.life import WAITING
 from journeys.playbooks import Playbooks
 from journeys.service import Service
 from journeys.settings import Settings
 from journeys.shipped import shipped_mappers
+from journeys.store import audit
 from journeys.store.database import Database
 from journeys.store.fillings import Filling
 from journeys.store.keys import Keys
@@ -30,6 +32,7 @@ from journeys.store.library import Library
 from journeys.store.log import EmbeddedLog, LogFeed, StoredPositions, oldest_unread
 from journeys.wall import wall_clock
 from journeys.worker import Letters, Worker
+from plays.play import Live
 from signals.feeds.port import Feed
 from signals.instant import Instant
 from signals.problem import Problem
@@ -62,7 +65,7 @@ class Parts:
         self.database = Database(settings.database_url, durable=durable, lock=lock)
         self.templates = settings.templates_dir or asset("templates")
         self.renderer = Renderer.from_dir(self.templates)
-        self.library = Library(self.database)
+        self.library = Library(self.database, settings.approval)
         self.playbooks = Playbooks(self.library, self.renderer, settings.timezone, now)
         self.keys = Keys(self.database)
         self.office = Office(
@@ -86,14 +89,20 @@ class Parts:
         current: bool = False,
         told: Callable[[Filling], None] = lambda _: None,
         wait: bool = True,
+        *,
+        live: Live = "pin",
+        token: str | None = None,
+        actor: str = audit.SERVICE,
     ) -> int:
         """Put and activate definitions; answers how many are new. Every account is brought to them, `told` how far,
-        unless this is not to `wait`: the clock does it then."""
+        unless this is not to `wait`: the clock does it then.
+
+        `live`, `token` and what is raised are those of `Playbooks.activate`."""
         now = self.now()
-        kept = self.library.put(drafts, now)
-        changed = [draft for draft in kept if draft.status == "draft"]
+        kept = self.library.put(drafts, now, actor)
+        changed = [draft for draft in kept if draft.status in WAITING]
         if changed:
-            self.playbooks.activate(changed, now, current)
+            self.playbooks.activate(changed, now, current, token, live, actor)
             if wait:
                 self.filler.finish(self.now, told)
         return len(changed)

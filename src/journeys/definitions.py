@@ -1,6 +1,6 @@
 """Definitions: what marketers and operators write, read from folders and bodies, made into a playbook (definitions.md)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from journeys.mending import body_line, line_of, mend
 from journeys.playbook import Playbook
 from plays.content import BadFrontMatter, Block, Content, read_front_matter
 from plays.offers import Offer
-from plays.play import CompiledPlay, Play
+from plays.play import CompiledPlay, Live, Play
 from signals.definitions import Definition, HealthRules, Milestone, Segment, Signal, Stage
 from signals.sources.mapped import Mapping as RowMapping
 from signals.watch import CircularDefinitions
@@ -87,6 +87,9 @@ class Draft(msgspec.Struct, frozen=True):
     version: int = 1
     status: str = "active"
     fresh: bool = False  # made live by the change that made the present playbook
+    live: Live = "pin"  # what becoming live made of journeys on the versions before
+    since: int = 0  # the stamp it became live with
+    ends: bool = False  # its live journeys end
 
     @property
     def hash(self) -> str:
@@ -108,13 +111,25 @@ def parse(kind: str, body: Any, file: str | None = None) -> Draft:
     body = {"stages": body} if kind == "stages" and isinstance(body, list) else body
     if not isinstance(body, dict):
         raise Refused([Fault(kind, "", "a definition is an object", "", file)])
-    body = plain(body)
+    body = _one_form(kind, plain(body))
     try:
         return Draft(kind, key_of(kind, body), body, MODELS[kind].model_validate(body), file)
     except ValidationError as error:
         raise Refused([*_faults(kind, key_of(kind, body), error, file)]) from error
     except RenderFailed as error:
         raise Refused([Fault(kind, key_of(kind, body), str(error), "", file)]) from error
+
+
+TEXTS = ("content", "blocks")
+"""Kinds that are front matter and Markdown."""
+
+
+def _one_form(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    """A text as a file can say it: its lines end in one way, none is empty at its ends, and it is always there."""
+    text = body.get("body", "")
+    if kind not in TEXTS or not isinstance(text, str):
+        return body
+    return {**body, "body": text.replace("\r\n", "\n").replace("\r", "\n").strip("\n")}
 
 
 def plain(value: Any) -> Any:
@@ -232,7 +247,7 @@ def build(
     def of(kind: str) -> list[Any]:
         return [draft.model for draft in drafts if draft.kind == kind]
 
-    stages = of("stages")
+    stages, paused = of("stages"), {draft.key for draft in drafts if draft.status == "paused"}
     documents, health = of("policies"), of("health")
     try:
         return Playbook(
@@ -241,8 +256,8 @@ def build(
             milestones=of("milestones"),
             stages=stages[0].stages if stages else (),
             health=health[0] if health else None,
-            plays=[_compiled(draft) for draft in drafts if draft.kind == "plays"],
-            retired=[_compiled(draft) for draft in retired if draft.kind == "plays"],
+            plays=[_compiled(draft, paused) for draft in drafts if draft.kind == "plays"],
+            retired=[_compiled(draft, paused) for draft in retired if draft.kind == "plays"],
             contents=of("content"),
             blocks=of("blocks"),
             offers=of("offers"),
@@ -264,8 +279,17 @@ def maker_of(token: str) -> tuple[str, str]:
     return (single, single) if single is not None else (f"{kind}s", key)
 
 
-def _compiled(draft: Draft) -> CompiledPlay:
-    return CompiledPlay(draft.model, draft.version, draft.status == "paused", draft.status == "draining")
+def _compiled(draft: Draft, paused: Set[str]) -> CompiledPlay:
+    """A version of a play; while the play is paused, journeys on its older versions stand still too."""
+    return CompiledPlay(
+        draft.model,
+        draft.version,
+        draft.key in paused,
+        draft.status == "draining",
+        stopped=draft.ends,
+        since=draft.since,
+        live=draft.live,
+    )
 
 
 Supplier = Callable[[], Playbook]

@@ -6,7 +6,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from channels.message import Message
-from journeys.journey import Cause, Decision, Journey, JourneyStatus, decide, journey_id, ledger_key, share
+from journeys.journey import (
+    PLAY_STOPPED,
+    Cause,
+    Decision,
+    Journey,
+    JourneyStatus,
+    decide,
+    journey_id,
+    ledger_key,
+    share,
+)
 from journeys.playbook import Playbook
 from journeys.state import AccountState
 from plays.play import CompiledPlay
@@ -133,9 +143,12 @@ def check_ends(run: Run) -> None:
     """Goal, then exit, of every live journey: at every event and every `until`."""
     for journey in list(run.state.journeys):
         play = run.playbook.version(journey.play, journey.version)
-        if play.paused:
+        if play.stopped:
+            run.finish(journey, JourneyStatus.EXITED, PLAY_STOPPED)
+            run.close_tasks.append(journey.id)
+        elif play.paused:
             continue  # live journeys stand still
-        if _goal_met(run, journey, play):
+        elif _goal_met(run, journey, play):
             run.finish(journey, JourneyStatus.COMPLETED, "goal")
         elif play.exit is not None and play.exit.test(run.moment(journey))[0]:
             run.finish(journey, JourneyStatus.EXITED, "exit")
@@ -188,7 +201,7 @@ def _why_not(run: Run, candidate: Candidate, key: str | None) -> tuple[str | Non
     live = [other for other in run.state.journeys if other.play == play.key and other.key == key]
     if failed("too_old", candidate.too_old, candidate.cause.type):
         return "too_old", checks
-    if failed("play_paused", play.paused or play.draining, "paused" if play.paused else "active"):
+    if failed("play_paused", play.shut is not None, play.shut or "active"):
         return "play_paused", checks
     if failed("already_live", bool(live), live[0].id if live else None):
         return "already_live", checks

@@ -66,7 +66,7 @@ def _journeys(before: AccountState, reaction: Reaction) -> list[str]:
             found.append(f"journey/{journey.play}/ended")
         elif journey.version != was.version or journey.step != was.step:
             found.append(f"journey/{journey.play}/moved")
-    return found
+    return [*found, *(f"journey/{known[journey].play}/stayed" for journey in reaction.stayed)]
 
 
 _PLURALS = {
@@ -75,7 +75,7 @@ _PLURALS = {
     "milestone": ("milestones", ("reached",)),
     "stage": ("stages", ("entered", "left")),
     "band": ("bands", ("entered", "left")),
-    "journey": ("journeys", ("started", "moved", "ended")),
+    "journey": ("journeys", ("started", "moved", "stayed", "ended")),
 }
 
 

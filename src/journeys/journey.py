@@ -21,6 +21,10 @@ class JourneyStatus(StrEnum):
     FAILED = "failed"
 
 
+PLAY_STOPPED = "play_stopped"
+"""The reason of journeys, and of their tasks, that ended because their play was stopped by abort."""
+
+
 class Cause(msgspec.Struct, frozen=True):
     """The event a journey was started by, as content and conditions see it under `event`."""
 

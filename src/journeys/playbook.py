@@ -8,7 +8,7 @@ import orjson
 
 from channels.policies import Policies
 from channels.policy_parts import SlaRule
-from journeys.journey import share
+from journeys.journey import Journey, share
 from plays.content import Block, Content, variant
 from plays.offers import CompiledOffer, Offer
 from plays.play import CompiledPlay
@@ -117,6 +117,14 @@ class Playbook:
     def version(self, play: str, version: int) -> CompiledPlay:
         """The version of the play a journey is pinned to."""
         return self._versions[play, version]
+
+    def versions_after(self, journey: Journey) -> list[CompiledPlay]:
+        """Versions of its play that became live after the one the journey is on, oldest first."""
+        since = self.version(journey.play, journey.version).since
+        after = (
+            play for (key, _), play in self._versions.items() if key == journey.play and play.since > since
+        )
+        return sorted(after, key=lambda play: play.since)
 
     def triggered_by_signal(self, signal: str) -> list[CompiledPlay]:
         """Plays that start when the signal fires."""

@@ -8,9 +8,12 @@ import msgspec
 
 from channels.render import Renderer
 from journeys.definitions import Draft, Fault, Refused, build
+from journeys.life import LIVE, SeenOtherwise
 from journeys.lint import lint
 from journeys.playbook import Playbook
-from journeys.store.library import LIVE, Library, SeenOtherwise
+from journeys.store import audit
+from journeys.store.library import Library
+from plays.play import Live
 from signals.instant import SECOND, Instant
 
 LOOK_EVERY = SECOND
@@ -40,7 +43,7 @@ class Playbooks:
         if stamp != self._playbook.stamp:
             drafts = self._library.live()
             live = [draft for draft in drafts if draft.status in LIVE]
-            retired = [draft for draft in drafts if draft.status == "retired"]
+            retired = [draft for draft in drafts if draft.status not in LIVE]
             self._playbook = build(live, self._zone, None, retired, stamp, current)
 
     def changed(self) -> None:
@@ -56,19 +59,24 @@ class Playbooks:
         retired = [draft for draft in known if draft not in beside and draft not in wanted]
         return [msgspec.structs.replace(draft, fresh=False) for draft in beside] + list(wanted), retired
 
-    def with_these(self, wanted: Sequence[Draft], current: bool = False, plays: bool = True) -> Playbook:
+    def with_these(
+        self, wanted: Sequence[Draft], current: bool = False, plays: bool = True, live: Live = "pin"
+    ) -> Playbook:
         """The playbook as it would be if these were made live now; `plays` False: without any. Raises Refused."""
-        fresh = [msgspec.structs.replace(draft, fresh=True, status="active") for draft in wanted]
-        together, retired = self._together(fresh)
         stamp, _ = self._library.stamp()
+        made = {"fresh": True, "status": "active", "live": live, "since": stamp + 1, "ends": False}
+        together, retired = self._together([msgspec.structs.replace(draft, **made) for draft in wanted])
         if not plays:
             together, retired = [draft for draft in together if draft.kind != "plays"], []
         return build(together, self._zone, None, retired, stamp + 1, current)
 
-    def token(self, wanted: Sequence[Draft]) -> str:
-        """Names the live definitions of now and these: what a dry run saw, and an activation may insist on."""
+    def token(self, wanted: Sequence[Draft], current: bool = False, live: Live = "pin") -> str:
+        """Names the live definitions of now, these, and how they are to be made live: what a dry run saw, and an
+        activation may insist on.
+        """
         stamp, _ = self._library.stamp()
-        said = "\n".join(f"{draft.kind}/{draft.key}/{draft.hash}" for draft in wanted)
+        named = sorted(f"{draft.kind}/{draft.key}/{draft.hash}" for draft in wanted)
+        said = "\n".join([live, str(current), *named])
         return f"{stamp}-{sha256(said.encode()).hexdigest()[:16]}"
 
     def check(self, wanted: Sequence[Draft]) -> list[Fault]:
@@ -83,18 +91,27 @@ class Playbooks:
         return faults
 
     def activate(
-        self, wanted: Sequence[Draft], now: Instant, current: bool = False, token: str | None = None
+        self,
+        wanted: Sequence[Draft],
+        now: Instant,
+        current: bool = False,
+        token: str | None = None,
+        live: Live = "pin",
+        actor: str = audit.SERVICE,
     ) -> int:
-        """Make these versions live after all checks. Raises Refused with every fault, and SeenOtherwise where a
-        `token` is given and other definitions are live, or other versions wanted, than when it was."""
+        """Make these versions live after all checks, `live` saying what becomes of journeys on the versions before.
+
+        Raises Refused with every fault, SeenOtherwise where a `token` is given and other definitions are live, or
+        other versions wanted, than when it was, NotApproved and NotPossible.
+        """
         faults = [fault for fault in self.check(wanted) if fault.blocking]
         if faults:
             raise Refused(faults)
         seen = None
         if token is not None:
-            if token != self.token(wanted):
+            if token != self.token(wanted, current, live):
                 raise SeenOtherwise
             seen = int(token.partition("-")[0])
-        stamp = self._library.activate(wanted, now, current, seen)
+        stamp = self._library.activate(wanted, now, current, seen, live, actor)
         self.changed()
         return stamp

@@ -13,6 +13,7 @@ import msgspec
 from channels.message import Message
 from journeys.engine import Candidate, Run, TaskOrder, check_ends, start
 from journeys.journey import Cause, Decision, Journey, JourneyStatus
+from journeys.migrating import migrated
 from journeys.playbook import Playbook
 from journeys.state import AccountState
 from journeys.walking import advance
@@ -42,6 +43,7 @@ class Reaction(msgspec.Struct):
     dead_journeys: list[str] = []
     close_tasks: list[str] = []
     ledger: list[Entry] = []
+    stayed: list[str] = []
 
     @property
     def emits(self) -> bool:
@@ -173,10 +175,15 @@ def refill(state: AccountState, history: Iterable[Event], playbook: Playbook, no
     profile.tags = sorted({*tags, *profile.given_tags})
     profile.health = profile.health if playbook.watched.health is not None else None
     profile.look_at, profile.waits = now, None
-    brought = msgspec.structs.replace(state, profile=profile, stamp=playbook.stamp, now=state.now or now)
-    return react(
+    journeys, stayed = migrated(state, playbook)
+    brought = msgspec.structs.replace(
+        state, profile=profile, journeys=journeys, stamp=playbook.stamp, now=state.now or now
+    )
+    reaction = react(
         brought, None, playbook, now, silent=not playbook.current, also=_open_already(profile, playbook, now)
     )
+    reaction.stayed = stayed
+    return reaction
 
 
 def _open_already(profile: Profile, playbook: Playbook, now: Instant) -> list[Candidate]:
@@ -234,8 +241,6 @@ def _note(run: Run, stimulus: Settled | Exit) -> bool:
         return False
     if isinstance(stimulus, Exit):
         run.finish(journey, JourneyStatus.EXITED, stimulus.reason)
-        if stimulus.reason == "play_stopped":
-            run.close_tasks.append(journey.id)  # semantics §5: stopping by abort closes them with it
     else:
         pending = [message for message in journey.pending if message not in stimulus.messages]
         calls = [message for message in journey.calls if message not in stimulus.messages]

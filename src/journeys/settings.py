@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from journeys.life import Approval
 from signals.sources.hook_secrets import check_secrets, parse_secrets
 
 DEFAULT_TOPICS = [
@@ -54,6 +55,11 @@ class Settings(BaseSettings):
     )
     definitions_dir: Path | None = Field(
         None, description="A folder of definitions applied and activated at start"
+    )
+    approval: Approval = Field(
+        "none",
+        description="Whether a definition is approved before it becomes live: none; any: by a key; other: by another "
+        "key than the one that wrote it",
     )
     templates_dir: Path | None = Field(
         None, description="E-mail frame and console pages, in place of the shipped ones"

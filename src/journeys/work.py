@@ -11,7 +11,7 @@ from channels.task import Task, TaskStatus
 from journeys.desk import Desk
 from journeys.engine import TaskOrder
 from journeys.impact import Counts, impact
-from journeys.journey import Decision, Journey, decide
+from journeys.journey import PLAY_STOPPED, Decision, Journey, decide
 from journeys.playbook import Playbook
 from journeys.react import Reaction, Settled, Stimulus, live_through, react, refill, unfilled
 from journeys.state import AccountState, new_state
@@ -218,10 +218,11 @@ class Work:
             open_tasks[task.id] = changed[task.id] = task
         for task in list(open_tasks.values()):
             if task.journey in self._close_tasks:
-                closed = replace(
-                    task, status=TaskStatus.CLOSED, closed_at=self.now, close_reason="journey_ended"
+                stopped = self._journeys[task.journey].reason == PLAY_STOPPED
+                reason = PLAY_STOPPED if stopped else "journey_ended"
+                changed[task.id] = replace(
+                    task, status=TaskStatus.CLOSED, closed_at=self.now, close_reason=reason
                 )
-                changed[task.id] = closed
         outcomes.save_tasks(self.connection, ((task, desk.next_sla_at(task)) for task in changed.values()))
 
 

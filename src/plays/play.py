@@ -163,8 +163,17 @@ class Program:
             yield f"steps are never reached: {', '.join(never)}"
 
 
+Live = Literal["pin", "migrate", "drain"]
+"""What becomes of journeys on the versions before when the next becomes live (semantics §5 "Versions")."""
+
+
 class CompiledPlay:
-    """A version of a play, ready to run; `promises` are what its conditions may doubt."""
+    """A version of a play, ready to run; `promises` are what its conditions may doubt.
+
+    `paused`: no starts, live journeys stand still. `draining`: no starts, live journeys finish. `stopped`: no starts,
+    live journeys end as `play_stopped`. `since` is the stamp of the definitions it became live with, and `live` what
+    that made of journeys on the versions before.
+    """
 
     def __init__(
         self,
@@ -173,8 +182,13 @@ class CompiledPlay:
         paused: bool = False,
         draining: bool = False,
         promises: Promises | None = None,
+        *,
+        stopped: bool = False,
+        since: int = 0,
+        live: Live = "pin",
     ) -> None:
         self.play, self.version, self.paused, self.draining = play, version, paused, draining
+        self.stopped, self.since, self.live = stopped, since, live
         self.key, self.priority = play.key, play.priority
         self.program = Program(play, promises)
         self.audience = None if play.audience is None else compile_condition(play.audience, promises)
@@ -187,7 +201,22 @@ class CompiledPlay:
         """The play with conditions that doubt what rests on silent feeds; itself where nothing is promised."""
         if promises is None:
             return self
-        return CompiledPlay(self.play, self.version, self.paused, self.draining, promises)
+        return CompiledPlay(
+            self.play,
+            self.version,
+            self.paused,
+            self.draining,
+            promises,
+            stopped=self.stopped,
+            since=self.since,
+            live=self.live,
+        )
+
+    @property
+    def shut(self) -> str | None:
+        """Why it takes nobody: `paused`, `draining` or `stopped`; None while it is open."""
+        words = {"paused": self.paused, "draining": self.draining, "stopped": self.stopped}
+        return next((word for word, so in words.items() if so), None)
 
     def date_signal(self) -> Signal | None:
         """The date trigger as the dates it watches, None for other triggers."""

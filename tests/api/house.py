@@ -53,7 +53,7 @@ def blank(folder: Path) -> Path:
     return folder / "journeys.db"
 
 
-def settings(folder: Path) -> Settings:
+def settings(folder: Path, **others: Any) -> Settings:
     """Settings of a service in this folder, whatever the environment says."""
     url = f"sqlite:///{folder / 'journeys.db'}"
     given: dict[str, Any] = {
@@ -64,17 +64,19 @@ def settings(folder: Path) -> Settings:
         "timezone": "UTC",
         "hook_secrets": HOOK_SECRETS,
     }
-    return Settings(_env_file=None, database_url=url, secret=SECRET, **given)
+    return Settings(_env_file=None, database_url=url, secret=SECRET, **(given | others))
 
 
 class House:
     """One service: its parts, its application, a client, and keys for it."""
 
-    def __init__(self, folder: Path, template: Path, at: Instant = NOW, **options: Any) -> None:
+    def __init__(
+        self, folder: Path, template: Path, at: Instant = NOW, approval: str = "none", **options: Any
+    ) -> None:
         self.folder, self.clock = folder, FixedClock(at)
         if not (folder / "journeys.db").exists():
             shutil.copy(template, folder / "journeys.db")
-        self.parts = Parts(settings(folder), now=self.clock, durable=False)
+        self.parts = Parts(settings(folder, approval=approval), now=self.clock, durable=False)
         self.app = create_app(self.parts, **options)
         self.http = TestClient(self.app, raise_server_exceptions=False, follow_redirects=False)
         self._keys: dict[tuple[str, ...], str] = {}

@@ -33,6 +33,7 @@ SCOPE: dict[tuple[str, str], str] = {
     ("GET", "/v1/definitions/reuse"): "marketer",
     ("POST", "/v1/signals/{key}/backtest"): "marketer",
     ("POST", "/v1/plays/{key}/backtest"): "marketer",
+    ("GET", "/v1/audit"): "marketer",
     ("GET", "/v1/schemas/{kind}"): "marketer",
     ("GET", "/v1/{kind}"): "marketer",
     ("GET", "/v1/{kind}/{key}"): "marketer",
@@ -40,7 +41,7 @@ SCOPE: dict[tuple[str, str], str] = {
     ("GET", "/v1/{kind}/{key}/versions"): "marketer",
     **{
         ("POST", f"/v1/{{kind}}/{{key}}/{verb}"): "marketer"
-        for verb in ("lint", "preview", "activate", "pause", "archive")
+        for verb in ("lint", "preview", "approve", "activate", "pause", "resume", "stop", "archive")
     },
 }
 """Documented routes and their scopes."""

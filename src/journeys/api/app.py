@@ -30,8 +30,8 @@ from journeys.api.cors import Cors
 from journeys.api.document import document
 from journeys.api.headers import SafeHeaders
 from journeys.api.idempotency import Idempotency
+from journeys.api.shelf import Shelf
 from journeys.bootstrap import Engine, Parts, hooks, outlet
-from journeys.definitions import Draft
 from journeys.ingest import Outlet, SetAside
 from journeys.rehearsal import Trials
 from journeys.store.schema import current, head
@@ -80,13 +80,8 @@ def create_app(
     )
     fill_soon = engine.fill_soon if engine is not None else lambda: None
     trials = Trials(parts.database)
-    shelf = definitions.Shelf(parts.library, parts.playbooks, parts.filler, trials, parts.now, fill_soon)
-
-    def activate_all(drafts: list[Draft], current: bool, wait: bool) -> dict[str, Any]:
-        parts.activate(drafts, current, wait=wait)
-        return shelf.filled(wait)
-
-    app.include_router(folders.router(parts.library, activate_all, guard, parts.now))
+    shelf = Shelf(parts.library, parts.playbooks, parts.filler, trials, parts.now, fill_soon)
+    app.include_router(folders.router(shelf, guard))
     app.include_router(definitions.router(shelf, guard))
     inside = [] if open_console else [Depends(_session(parts))]
     app.include_router(console.router(parts.database, parts.now, parts.templates, inside))

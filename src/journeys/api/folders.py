@@ -1,29 +1,25 @@
 """A folder of definitions at once, all of it or none: what `journeys apply` and `diff` ask beside a running service."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
+import fastapi
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from journeys.api.access import Guard, body_of
-from journeys.definitions import Draft, Fault, Refused, parse
-from journeys.store.library import Library
-from signals.instant import Instant
+from journeys.api.definitions import HowQuery, actor_of
+from journeys.api.shelf import Shelf
+from journeys.definitions import MODELS, Draft, Fault, Refused, parse
+from journeys.store.keys import Caller
 
-Kind = Literal[
-    "signals",
-    "segments",
-    "milestones",
-    "stages",
-    "health",
-    "plays",
-    "content",
-    "blocks",
-    "offers",
-    "mappings",
-    "policies",
-]
+
+def _known(kind: str) -> str:
+    if kind not in MODELS:
+        raise ValueError(f"definitions are {', '.join(MODELS)}")
+    return kind
+
+
+Kind = Annotated[str, AfterValidator(_known)]
 
 
 class _Strict(BaseModel):
@@ -43,6 +39,12 @@ class FolderBody(_Strict):
     definitions: Annotated[list[OneDefinition], Field(max_length=2_000)]
 
 
+class ApplyQuery(HowQuery):
+    """How a folder is brought in."""
+
+    activate: bool = Field(False, description="Make them live, not only drafts.")
+
+
 _DOCUMENTED: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -59,7 +61,7 @@ _DOCUMENTED: dict[str, Any] = {
                                 "type": "object",
                                 "required": ["kind", "body"],
                                 "properties": {
-                                    "kind": {"enum": list(get_args(Kind))},
+                                    "kind": {"enum": list(MODELS)},
                                     "body": {"type": ["object", "array"]},
                                 },
                                 "additionalProperties": False,
@@ -74,36 +76,22 @@ _DOCUMENTED: dict[str, Any] = {
 }
 
 
-def router(
-    library: Library,
-    activate_all: Callable[[list[Draft], bool, bool], dict[str, Any]],
-    guard: Guard,
-    clock: Callable[[], Instant],
-) -> APIRouter:
-    """The route. `activate_all(drafts, current, wait)` keeps drafts, makes them live after all checks, or raises
-    Refused, and answers how far the accounts have been brought to them."""
-    routes = APIRouter(tags=["definitions"], dependencies=[Depends(guard("marketer"))])
+def router(shelf: Shelf, guard: Guard) -> APIRouter:
+    """The route."""
+    marketer = guard("marketer")
+    routes = APIRouter(tags=["definitions"], dependencies=[Depends(marketer)])
 
     @routes.post("/v1/definitions", openapi_extra=_DOCUMENTED)
     def apply(
         body: Annotated[FolderBody, Depends(body_of(FolderBody))],
-        activate: bool = False,
-        dry_run: bool = False,
-        current: bool = False,
-        wait: bool = True,
+        asked: Annotated[ApplyQuery, fastapi.Query()],
+        caller: Annotated[Caller, Depends(marketer)],
     ) -> dict[str, Any]:
         """Keep these as drafts, or make them live together; answers what changed. Nothing becomes live if one is refused.
 
         `wait`: answer when every account has been brought to them; else `/v1/definitions/progress` tells how far it is.
         """
-        drafts = _parsed(body)
-        changes = library.changes(drafts, activate)
-        if dry_run:
-            return {"changes": changes}
-        if activate:
-            return {"changes": changes, **activate_all(drafts, current, wait)}
-        library.put(drafts, clock())
-        return {"changes": changes}
+        return shelf.apply(_parsed(body), asked.activate, asked.dry_run, asked.how, actor_of(caller))
 
     return routes
 

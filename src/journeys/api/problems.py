@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from channels.task import TaskRefused
 from journeys.definitions import Refused as DefinitionsRefused
 from journeys.ingest import Unavailable
+from journeys.life import NotNow
 from signals.problem import Problem, Refused
 
 log = logging.getLogger(__name__)
@@ -97,8 +98,9 @@ def install(app: FastAPI) -> None:
         errors = [{"pointer": f"/{f.kind}/{f.key}{f.pointer}", "detail": f.detail} for f in error.faults]
         return problem(422, "these definitions cannot be taken", errors=errors)
 
+    @app.exception_handler(NotNow)
     @app.exception_handler(TaskRefused)
-    def _task(_: Request, error: TaskRefused) -> Response:
+    def _not_now(_: Request, error: Exception) -> Response:
         return problem(409, str(error))
 
     @app.exception_handler(Unavailable)

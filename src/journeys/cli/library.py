@@ -3,26 +3,40 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import httpx2
 import typer
-import yaml
 
 from channels.render import Renderer
 from journeys.assets import asset
+from journeys.changes import changes
 from journeys.cli.common import Json, app, parts
 from journeys.cli.online import TIMEOUT, dead_links
 from journeys.cli.output import bar, fail, lines, say, table, tell
-from journeys.cli.remote import apply_drafts, beside
+from journeys.cli.remote import apply_drafts, beside, live_drafts
 from journeys.definitions import MODELS, Draft, Fault, Refused, located, read_folder
+from journeys.folder import write_folder
+from journeys.life import LIVE, NotNow
 from journeys.lint import lint as lint_drafts
 from journeys.scenarios.play import CannotDo, Result, play
 from journeys.scenarios.story import StoryRefused, read_stories
+from journeys.store.audit import COMMAND_LINE
 from journeys.texts import reuse as shared_texts
 from plays.content import Block, Content
+from plays.play import Live
 from signals.conditions import ConditionRefused
+
+
+class Mode(StrEnum):
+    """What becomes of live journeys, as an option takes it."""
+
+    PIN = "pin"
+    MIGRATE = "migrate"
+    DRAIN = "drain"
+
 
 Folder = Annotated[
     Path, typer.Argument(help="A folder laid out as in definitions.md.", exists=True, file_okay=False)
@@ -109,24 +123,28 @@ def apply(
     current: Annotated[
         bool, typer.Option("--current", help="With --activate: also act where a trigger holds already.")
     ] = False,
+    live: Annotated[
+        Mode,
+        typer.Option("--live", help="With --activate: what becomes of journeys on the versions before."),
+    ] = Mode.PIN,
     json: Json = False,
 ) -> None:
     """Bring the definitions of a folder into the service: new versions where they differ."""
-    changes = _bring(_read(folder), activate=activate, dry_run=dry_run, current=current)
+    found = _bring(_read(folder), activate=activate, dry_run=dry_run, current=current, live=live.value)
     verb = "would change" if dry_run else "activated" if activate else "kept as drafts"
-    say(changes, lambda: _show_changes(changes, verb))
+    say(found, lambda: _show_changes(found, verb))
 
 
 @app.command()
 def diff(folder: Folder, json: Json = False) -> None:
-    """What `apply` would change; exit 1 where something would."""
-    changes = _bring(_read(folder), dry_run=True)
-    say(changes, lambda: _show_changes(changes, "would change"))
-    if changes:
+    """What `apply` would change, line by line; exit 1 where something would."""
+    found = _bring(_read(folder), dry_run=True)
+    say(found, lambda: _show_diff(found))
+    if found:
         raise typer.Exit(1)
 
 
-def _bring(drafts: list[Draft], **how: bool) -> Sequence[dict[str, Any]]:
+def _bring(drafts: list[Draft], **how: Any) -> Sequence[dict[str, Any]]:
     """By the running service where JOURNEYS_URL names one, else here."""
     try:
         with beside() as remote, _progress(how.get("activate", False)) as show:
@@ -136,6 +154,8 @@ def _bring(drafts: list[Draft], **how: bool) -> Sequence[dict[str, Any]]:
     except Refused as refused:
         _show_faults(refused.faults)
         raise typer.Exit(1) from refused
+    except NotNow as refused:
+        fail(str(refused))
 
 
 def _progress(activates: bool) -> AbstractContextManager[Callable[..., None]]:
@@ -149,52 +169,53 @@ def _bring_here(
     activate: bool = False,
     dry_run: bool = False,
     current: bool = False,
+    live: Live = "pin",
 ) -> Sequence[dict[str, Any]]:
     with parts() as made:
-        changes = made.library.changes(drafts, activate)
+        found = changes(drafts, made.library.newest(), activate)
         if dry_run:
-            return changes
+            return found
         if activate:
-            made.activate(drafts, current, lambda filling: show(filling.done, filling.accounts))
+            told = lambda filling: show(filling.done, filling.accounts)  # noqa: E731 - named for the line below
+            made.activate(drafts, current, told, live=live, actor=COMMAND_LINE)
         else:
-            made.library.put(drafts, made.now())
-        return changes
+            made.library.put(drafts, made.now(), COMMAND_LINE)
+        return found
 
 
-def _show_changes(changes: Sequence[dict[str, Any]], verb: str) -> None:
-    if not changes:
+def _show_changes(found: Sequence[dict[str, Any]], verb: str) -> None:
+    if not found:
         tell("nothing differs")
         return
-    table(verb, ["kind", "key", "change"], [[c["kind"], c["key"], c["change"]] for c in changes])
+    table(verb, ["kind", "key", "change"], [[c["kind"], c["key"], c["change"]] for c in found])
+
+
+def _show_diff(found: Sequence[dict[str, Any]]) -> None:
+    """Each definition under its name with the lines that differ; of a new one only its length."""
+    for change in found:
+        new = change["change"] == "new"
+        size = f", {len(change['diff']) - 1} lines" if new else ""
+        tell(f"{change['kind']}/{change['key']}: {change['change']}{size}")
+        tell(*(f"  {line}" for line in ([] if new else change["diff"])), *([] if new else [""]))
+    _show_changes(found, "would change")
 
 
 @app.command()
 def pull(folder: Annotated[Path, typer.Argument(help="Where to write.")], json: Json = False) -> None:
-    """Write the live definitions to a folder, laid out as `apply` reads them."""
+    """Write the live definitions to a folder, laid out as `apply` reads them; a file that says the same stays."""
+    try:
+        with beside() as remote:
+            drafts = live_drafts(remote) if remote is not None else _live_here()
+        written = write_folder(folder, drafts)
+    except Refused as refused:
+        _show_faults(refused.faults)
+        raise typer.Exit(1) from refused
+    say(written, f"{len(drafts)} definitions in {folder}, {len(written)} files written")
+
+
+def _live_here() -> list[Draft]:
     with parts() as made:
-        drafts = [draft for draft in made.library.live() if draft.status != "retired"]
-    written = [str(_write(folder, draft)) for draft in drafts]
-    say(written, f"{len(written)} definitions in {folder}")
-
-
-def _write(folder: Path, draft: Draft) -> Path:
-    if draft.kind in ("content", "blocks"):
-        head = {name: value for name, value in draft.body.items() if name != "body"}
-        path = folder / draft.kind / f"{draft.key.replace('@', '.')}.md"
-        text = f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n{draft.body.get('body', '')}\n"
-    elif draft.kind in ("stages", "policies"):
-        path, body = folder / f"{draft.kind}.yaml", draft.body
-        text = yaml.safe_dump(body.get("stages", body), sort_keys=False, allow_unicode=True)
-    elif draft.kind == "milestones":
-        path = folder / "milestones.yaml"
-        before = path.read_text("utf-8") if path.exists() else ""
-        text = before + yaml.safe_dump([draft.body], sort_keys=False, allow_unicode=True)
-    else:
-        path = folder / draft.kind / f"{draft.key}.yaml"
-        text = yaml.safe_dump(draft.body, sort_keys=False, allow_unicode=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
-    return path
+        return [draft for draft in made.library.live() if draft.status in LIVE]
 
 
 @app.command("test")

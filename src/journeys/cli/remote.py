@@ -12,7 +12,7 @@ import orjson
 
 from journeys.cli.common import settings
 from journeys.cli.output import fail
-from journeys.definitions import Draft, Fault, Refused
+from journeys.definitions import MODELS, Draft, Fault, Refused, parse
 from journeys.importer import Imported, reader
 from signals.event import encode
 from signals.instant import Instant
@@ -99,7 +99,7 @@ def beside() -> Iterator[Remote | None]:
 
 
 def apply_drafts(
-    remote: Remote, drafts: Sequence[Draft], told: Callable[[int, int], None], **how: bool
+    remote: Remote, drafts: Sequence[Draft], told: Callable[[int, int], None], **how: bool | str
 ) -> list[dict[str, Any]]:
     """All of them or none, by the service's own checks; answers the changes. Raises Refused naming the files.
 
@@ -107,7 +107,7 @@ def apply_drafts(
     """
     body = orjson.dumps({"definitions": [{"kind": draft.kind, "body": draft.body} for draft in drafts]})
     files = {(draft.kind, draft.key): draft.file for draft in drafts}
-    asked = {name: "true" for name, wanted in how.items() if wanted}
+    asked = {name: "true" if wanted is True else wanted for name, wanted in how.items() if wanted}
     try:
         answer = remote.post("/v1/definitions", body, **asked, wait="false")
         changes: list[dict[str, Any]] = answer["changes"]
@@ -118,6 +118,20 @@ def apply_drafts(
     if changes and "filling" in answer:
         _wait_for(remote, answer["filling"]["stamp"], told)
     return [{**change, "file": files.get((change["kind"], change["key"]))} for change in changes]
+
+
+def live_drafts(remote: Remote) -> list[Draft]:
+    """Everything that counts in the running service, read kind by kind."""
+    found: list[Draft] = []
+    for kind in MODELS:
+        cursor: str | None = None
+        while True:
+            page = remote.get(f"/v1/{kind}", live="true", cursor=cursor, limit=200)
+            found += [parse(kind, one["body"]) for one in page["items"]]
+            cursor = page["next"]
+            if cursor is None:
+                break
+    return found
 
 
 def _wait_for(remote: Remote, stamp: int, told: Callable[[int, int], None]) -> None:

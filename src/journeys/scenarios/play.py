@@ -119,8 +119,8 @@ class _Player:
             ),
             "archive": self._archive,
             "define": self._stage.define,
-            "pause": lambda a: self._stage.set_status("plays", a["play"], "paused"),
-            "resume": lambda a: self._stage.set_status("plays", a["play"], "active"),
+            "pause": lambda a: self._set_status("plays", a["play"], "paused"),
+            "resume": lambda a: self._set_status("plays", a["play"], "active"),
             "stop": self._stop,
             "exit_journey": self._exit_journey,
             "channel": self._channel,
@@ -172,22 +172,26 @@ class _Player:
     def _archive(self, arguments: dict[str, Any]) -> None:
         for kind in ("segment", "signal", "play"):
             if kind in arguments:
-                self._stage.set_status(f"{kind}s", arguments[kind], None)
+                self._set_status(f"{kind}s", arguments[kind], "archived")
+
+    def _set_status(self, kind: str, key: str, status: str) -> None:
+        if (kind, key) not in self._stage.drafts:
+            live = sorted(known for of, known in self._stage.drafts if of == kind)
+            raise CannotDo(
+                f"no {kind.removesuffix('s')} {key!r} is live; live are {', '.join(live) or 'none'}"
+            )
+        self._stage.set_status(kind, key, status)
 
     def _stop(self, arguments: dict[str, Any]) -> None:
-        if arguments.get("mode", "drain") == "drain":
-            self._stage.set_status("plays", arguments["play"], "draining")
-            return
-        self._stage.set_status("plays", arguments["play"], "paused")
-        for account, journey in self._live_journeys(arguments["play"]):
-            self._stage.service.exit_journey(account, journey, "play_stopped", self._stage.now)
+        mode = arguments.get("mode", "drain")
+        if mode not in ("drain", "abort"):
+            raise CannotDo(f"a play is stopped by drain or abort, not by {mode!r}")
+        self._set_status("plays", arguments["play"], "draining" if mode == "drain" else "stopped")
 
-    def _live_journeys(self, play: str, account: str | None = None) -> list[tuple[str, str]]:
+    def _live_journeys(self, play: str, account: str) -> list[tuple[str, str]]:
         wanted = sa.select(journeys.c.account, journeys.c.id).where(
-            journeys.c.play == play, journeys.c.status == "active"
+            journeys.c.play == play, journeys.c.status == "active", journeys.c.account == account
         )
-        if account is not None:
-            wanted = wanted.where(journeys.c.account == account)
         with self._stage.database.read() as connection:
             return [(row.account, row.id) for row in connection.execute(wanted)]
 

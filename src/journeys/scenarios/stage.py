@@ -28,6 +28,7 @@ from journeys.store.dead import bury
 from journeys.store.log import EmbeddedLog
 from journeys.store.outcomes import histories
 from journeys.store.schema import upgrade
+from plays.play import Live
 from signals.conditions import Moment, compile_condition
 from signals.conditions.node import say
 from signals.event import Event, encode
@@ -114,20 +115,20 @@ class Stage:
         """New versions of these definitions; those that cannot be taken are noted as refused."""
         bodies = dict(bodies)
         current = bool(bodies.pop("current", False))
-        bodies.pop("live", None)  # live journeys stay on their version
+        live: Live = bodies.pop("live", "pin")
         self._name_policies(bodies.pop("policies", None))
         new = self._activated(bodies.pop("activate", {}))
         new += [draft for kind, listed in bodies.items() for draft in self._parsed(kind, listed)]
         self.drafts = {
             name: msgspec.structs.replace(draft, fresh=False) for name, draft in self.drafts.items()
         }
+        before = dict(self.drafts)
+        made = {"fresh": True, "live": live, "since": self._stamp + 1}
         for draft in new:
-            known = self.drafts.get((draft.kind, draft.key))
-            if known is not None:
-                self.retired.append(known)
-                draft = msgspec.structs.replace(draft, version=known.version + 1)  # noqa: PLW2901
-            self.drafts[draft.kind, draft.key] = msgspec.structs.replace(draft, fresh=True)
-        self._refuse_faulty({(draft.kind, draft.key) for draft in new})
+            name = (draft.kind, draft.key)
+            self.drafts[name] = msgspec.structs.replace(draft, version=self._next_version(*name), **made)
+        self._refuse_faulty({(draft.kind, draft.key) for draft in new}, before)
+        self.retired += [draft for name, draft in before.items() if self.drafts.get(name) is not draft]
         self._rebuild(current)
         self.fill()
 
@@ -164,20 +165,34 @@ class Stage:
                 self.refused += refused.faults
         return found
 
-    def _refuse_faulty(self, new: set[tuple[str, str]]) -> None:
-        """What lint finds in the new ones is refused, unless lint is off; a circle refuses all that are on it."""
+    def _next_version(self, kind: str, key: str) -> int:
+        known = [*self.retired, *self.drafts.values()]
+        return 1 + max(
+            (draft.version for draft in known if (draft.kind, draft.key) == (kind, key)), default=0
+        )
+
+    def _refuse_faulty(self, new: set[tuple[str, str]], before: Mapping[tuple[str, str], Draft]) -> None:
+        """What lint finds in the new ones is refused, unless lint is off; a circle refuses all that are on it.
+
+        What was there `before` what is refused goes on.
+        """
         if self.policies.lint:
             drafts = [*self.drafts.values(), *self._policy_draft()]
             for fault in lint(drafts, _renderer()):
                 if fault.blocking and (fault.kind, fault.key) in new:
-                    self.refused.append(fault)
-                    self.drafts.pop((fault.kind, fault.key), None)
+                    self._refuse(fault, before)
         try:
             self._build()
         except Refused as refused:
-            self.refused += refused.faults
             for fault in refused.faults:
-                self.drafts.pop((fault.kind, fault.key), None)
+                self._refuse(fault, before)
+
+    def _refuse(self, fault: Fault, before: Mapping[tuple[str, str], Draft]) -> None:
+        name = (fault.kind, fault.key)
+        self.refused.append(fault)
+        self.drafts.pop(name, None)
+        if name in before:
+            self.drafts[name] = before[name]
 
     def _policy_draft(self) -> list[Draft]:
         return [Draft("policies", "policies", {}, self.policies)]
@@ -199,14 +214,21 @@ class Stage:
         while last is not None:
             last = self.service.fill(self.now, last)
 
-    def set_status(self, kind: str, key: str, status: str | None) -> None:
-        """Pause, resume, drain or archive (None) a definition."""
+    def set_status(self, kind: str, key: str, status: str) -> None:
+        """Pause, resume, drain, stop or archive a definition. Raises KeyError where none of that key is live."""
         draft = self.drafts[kind, key]
-        if status is None:
+        ends = status == "stopped" or (status == "archived" and draft.status == "paused")
+        changed = msgspec.structs.replace(draft, status=status, ends=ends, fresh=False)
+        if ends:
+            self.retired = [
+                msgspec.structs.replace(one, ends=True) if (one.kind, one.key) == (kind, key) else one
+                for one in self.retired
+            ]
+        if status == "archived":
             del self.drafts[kind, key]
-            self.retired.append(draft)
+            self.retired.append(changed)
         else:
-            self.drafts[kind, key] = msgspec.structs.replace(draft, status=status)
+            self.drafts[kind, key] = changed
         self._rebuild()
         self.fill()
 

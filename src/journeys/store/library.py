@@ -1,46 +1,45 @@
-"""Definitions as rows: drafts, versions, what is live; a stamp tells every worker that something changed."""
+"""Definitions as rows: drafts, versions, what is live; a stamp tells every worker that something changed.
+
+Every change leaves a row in the audit, in the same transaction.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from journeys.definitions import Draft, parse
-from journeys.playbook import promises_of
-from journeys.store import bulk, feeds, fillings
+from journeys.life import LIVE, MOVES, OPENING, WAITING, Approval, NotApproved, SeenOtherwise
+from journeys.store import audit, bulk, feeds, fillings, versions
 from journeys.store.database import Database
+from journeys.store.reads.page import Page
 from journeys.store.tables import definitions, switches
-from signals.instant import Instant, iso, iso_or_none
+from plays.play import Live
+from signals.instant import Instant
 
-LIVE = ("active", "paused", "draining")
-"""Statuses in which a definition counts."""
-
-
-class SeenOtherwise(RuntimeError):
-    """The definitions are not those the dry run saw: run it again, and activate with its token."""
-
-    def __init__(self) -> None:
-        super().__init__(str(self.__doc__))
+__all__ = ["LIVE", "Library", "SeenOtherwise"]
 
 
 class Library:
-    """The definitions in the database."""
+    """The definitions in the database. `approval` is what an activation asks for (setting `APPROVAL`)."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, approval: Approval = "none") -> None:
+        self._database, self._approval = database, approval
 
-    def put(self, drafts: Sequence[Draft], now: Instant) -> list[Draft]:
+    def put(self, drafts: Sequence[Draft], now: Instant, actor: str = audit.SERVICE) -> list[Draft]:
         """Keep each as a draft: a new version where it differs from the newest, which is otherwise answered."""
         with self._database.write() as connection:
-            return [_put(connection, draft, now) for draft in drafts]
+            return [versions.put(connection, draft, now, actor) for draft in drafts]
 
     def live(self) -> list[Draft]:
-        """Everything that counts now, and retired versions of plays that journeys may still be on."""
+        """Everything that counts now, and past versions of plays that journeys may still be on."""
+        past = sa.and_(definitions.c.status.in_(versions.PAST), definitions.c.kind == "plays")
         with self._database.read() as connection:
             changed_at = connection.execute(
                 sa.select(switches.c.at).where(switches.c.name == "playbook")
             ).scalar()
-            return _load(connection, definitions.c.status.in_((*LIVE, "retired")), changed_at)
+            return _load(connection, sa.or_(definitions.c.status.in_(LIVE), past), changed_at)
 
     def stamp(self) -> tuple[int, bool]:
         """The number of the present set of live definitions, and whether it is to act on what holds already."""
@@ -52,44 +51,113 @@ class Library:
         return int(number), current == "current"
 
     def activate(
-        self, wanted: Sequence[Draft], now: Instant, current: bool = False, seen: int | None = None
+        self,
+        wanted: Sequence[Draft],
+        now: Instant,
+        current: bool = False,
+        seen: int | None = None,
+        live: Live = "pin",
+        actor: str = audit.SERVICE,
     ) -> int:
         """Make these versions live, all or nothing; answers the new stamp.
 
-        Raises SeenOtherwise where the stamp is not the one that was `seen`.
+        Raises SeenOtherwise where the stamp is not the one that was `seen`, NotApproved where an approval is asked
+        for, and NotPossible while a stop of one of them has not reached every account.
         """
         with self._database.write() as connection:
             fillings.change_definitions(connection)
-            if seen not in (None, fillings.present_stamp(connection)):
+            before = fillings.present_stamp(connection)
+            if seen not in (None, before):
                 raise SeenOtherwise
-            for draft in wanted:
-                mine = sa.and_(definitions.c.kind == draft.kind, definitions.c.key == draft.key)
-                live = sa.and_(mine, definitions.c.status.in_(LIVE), definitions.c.version != draft.version)
-                connection.execute(sa.update(definitions).where(live).values(status="retired"))
-                one = sa.and_(mine, definitions.c.version == draft.version)
-                connection.execute(
-                    sa.update(definitions).where(one).values(status="active", activated_at=now)
-                )
-                if draft.kind == "policies":
-                    feeds.expect(connection, promises_of(draft.model), now)
+            rows = [versions.version(connection, draft) for draft in wanted]
+            self._need_approval(rows)
+            for draft, row in zip(wanted, rows, strict=True):
+                versions.activate(connection, draft, row, before + 1, live, now, actor, current)
             return _restamp(connection, now, current)
 
-    def set_status(self, kind: str, key: str, status: str, now: Instant) -> bool:
-        """Pause, resume, drain or archive the live version; False where there is none."""
-        mine = sa.and_(definitions.c.kind == kind, definitions.c.key == key, definitions.c.status.in_(LIVE))
+    def _need_approval(self, rows: Sequence[Any]) -> None:
+        """Raises NotApproved naming every version that lacks it. What has been live before is not asked again."""
+        if self._approval == "none":
+            return
+        other = self._approval == "other"
+        lacking = [
+            row
+            for row in rows
+            if row.status in WAITING
+            and (row.approved_by is None or (other and row.approved_by == row.author))
+        ]
+        if lacking:
+            names = [f"{row.kind}/{row.key} version {row.version}" for row in lacking]
+            raise NotApproved(names, self._approval)
+
+    def approve(self, kind: str, key: str, seen: str | None, now: Instant, actor: str) -> bool:
+        """Approve the newest version: this very content. False where there is none.
+
+        Raises SeenOtherwise where its hash is not the one that was `seen`.
+        """
+        with self._database.write() as connection:
+            row = versions.newest(connection, kind, key)
+            if row is None:
+                return False
+            if seen not in (None, row.hash):
+                raise SeenOtherwise("what is to be approved is not the newest version: look at it again")
+            status = "approved" if row.status == "draft" else row.status
+            versions.change(connection, row, status=status, approved_by=actor, approved_at=now)
+            about = f"{kind}/{key}"
+            audit.append(connection, now, actor, "approve", about, row.hash, row.hash, version=row.version)
+        return True
+
+    def set_status(
+        self,
+        kind: str,
+        key: str,
+        status: str,
+        now: Instant,
+        actor: str = audit.SERVICE,
+        reason: str | None = None,
+        ends: bool = False,
+    ) -> bool:
+        """Pause, resume, drain, stop or archive the live version; False where there is none that can be.
+
+        With `ends` its live journeys end (`play_stopped`), on whatever version. Raises NotPossible for a resume
+        while a stop has not reached every account.
+        """
         with self._database.write() as connection:
             fillings.change_definitions(connection)
-            changed = connection.execute(sa.update(definitions).where(mine).values(status=status)).rowcount
-            if changed and kind == "policies" and status not in LIVE:
+            row = versions.live_version(connection, kind, key)
+            if row is None or row.status not in MOVES[status]:
+                return False
+            if status in OPENING:
+                versions.need_stopped(connection, row)
+                versions.forget_sends(connection, key)
+            versions.change(connection, row, status=status, ends=ends)
+            if ends:
+                versions.end_past(connection, key)
+            if kind == "policies" and status not in LIVE:
                 feeds.expect(connection, (), now)
-            if changed:
-                _restamp(connection, now, current=False)
-        return bool(changed)
+            _restamp(connection, now, current=False)
+            verb = _VERBS[status]
+            to_hash = row.hash if status in LIVE else None
+            told = {"version": row.version, "was": row.status, "reason": reason, "ends": ends or None}
+            audit.append(connection, now, actor, verb, f"{kind}/{key}", row.hash, to_hash, **told)
+        return True
 
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
         """The newest version."""
-        versions = self.versions(kind, key)
-        return versions[0] if versions else None
+        found = self.versions(kind, key)
+        return found[0] if found else None
+
+    def newest(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """The newest version of everything there is, by kind and key."""
+        other = definitions.alias()
+        later = sa.select(sa.literal(1)).where(
+            other.c.kind == definitions.c.kind,
+            other.c.key == definitions.c.key,
+            other.c.version > definitions.c.version,
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(definitions).where(~later.exists()))
+            return {(row.kind, row.key): versions.shown(row) for row in rows}
 
     def versions(self, kind: str, key: str) -> list[dict[str, Any]]:
         """Every version, newest first."""
@@ -98,65 +166,36 @@ class Library:
             rows = connection.execute(
                 sa.select(definitions).where(mine).order_by(definitions.c.version.desc())
             )
-            return [_shown(row) for row in rows]
+            return [versions.shown(row) for row in rows]
 
-    def changes(self, drafts: Sequence[Draft], activate: bool = False) -> Sequence[dict[str, Any]]:
-        """What `put` would make of these, and with `activate` which drafts would become live:
-        `{kind, key, change, file}`, `change` being `new`, `version n` or `activated`."""
-        found = []
-        for draft in drafts:
-            newest = self.get(draft.kind, draft.key)
-            change = None
-            if newest is None:
-                change = "new"
-            elif newest["hash"] != draft.hash:
-                change = f"version {newest['version'] + 1}"
-            elif activate and newest["status"] == "draft":
-                change = "activated"
-            if change is not None:
-                found.append({"kind": draft.kind, "key": draft.key, "change": change, "file": draft.file})
-        return found
-
-    def list(self, kind: str) -> list[dict[str, Any]]:
-        """The newest version of each key."""
+    def list(self, kind: str, live: bool = False) -> list[dict[str, Any]]:
+        """The newest version of each key; with `live` the version that counts, where one does."""
+        which = definitions.c.status.in_(LIVE) if live else sa.true()
         with self._database.read() as connection:
             rows = connection.execute(
                 sa.select(definitions)
-                .where(definitions.c.kind == kind)
+                .where(definitions.c.kind == kind, which)
                 .order_by(definitions.c.key, definitions.c.version.desc())
             ).all()
         newest: dict[str, Any] = {}
         for row in rows:
             newest.setdefault(row.key, row)
-        return [_shown(row) for row in newest.values()]
+        return [versions.shown(row) for row in newest.values()]
+
+    def audited(self, limit: int, cursor: str | None, **which: str | None) -> Page:
+        """Changes, newest first. Raises BadCursor."""
+        with self._database.read() as connection:
+            return audit.page(connection, limit, cursor, **which)
 
 
-def _put(connection: sa.Connection, draft: Draft, now: Instant) -> Draft:
-    newest = connection.execute(
-        sa.select(definitions)
-        .where(definitions.c.kind == draft.kind, definitions.c.key == draft.key)
-        .order_by(definitions.c.version.desc())
-        .limit(1)
-    ).first()
-    if newest is not None and newest.hash == draft.hash:
-        return _with(draft, newest.version, newest.status)
-    version = 1 if newest is None else newest.version + 1
-    row = {
-        "kind": draft.kind,
-        "key": draft.key,
-        "version": version,
-        "status": "draft",
-        "body": draft.body,
-        "hash": draft.hash,
-        "created_at": now,
-        "activated_at": None,
-    }
-    bulk.insert(connection, definitions, [row])
-    return _with(draft, version, "draft")
-
-
-def _with(draft: Draft, version: int, status: str) -> Draft:
-    return Draft(draft.kind, draft.key, draft.body, draft.model, draft.file, version, status)
+_VERBS = {
+    "paused": "pause",
+    "active": "resume",
+    "draining": "stop",
+    "stopped": "stop",
+    "archived": "archive",
+}
+"""What was done, by the status it led to."""
 
 
 def _load(
@@ -169,9 +208,15 @@ def _load(
     )
     found = []
     for row in rows:
-        parsed = parse(row.kind, row.body)
-        fresh = row.activated_at is not None and row.activated_at == changed_at
-        found.append(Draft(row.kind, row.key, row.body, parsed.model, None, row.version, row.status, fresh))
+        told = {
+            "version": row.version,
+            "status": row.status,
+            "fresh": row.activated_at is not None and row.activated_at == changed_at,
+            "live": row.live,
+            "since": row.since,
+            "ends": row.ends,
+        }
+        found.append(msgspec.structs.replace(parse(row.kind, row.body), key=row.key, **told))
     return found
 
 
@@ -182,16 +227,3 @@ def _restamp(connection: sa.Connection, now: Instant, current: bool) -> int:
     bulk.upsert(connection, switches, [{"name": "playbook", "value": told, "at": now}])
     fillings.begin(connection, stamp, now)
     return stamp
-
-
-def _shown(row: Any) -> dict[str, Any]:
-    return {
-        "kind": row.kind,
-        "key": row.key,
-        "version": row.version,
-        "status": row.status,
-        "hash": row.hash,
-        "created_at": iso(row.created_at),
-        "activated_at": iso_or_none(row.activated_at),
-        "body": row.body,
-    }

@@ -457,8 +457,23 @@ definitions = sa.Table(
     _column("status", Text),
     _column("body", Json),
     _column("hash", Text),
+    _column("author", Text),
     _column("created_at", At),
     _maybe("activated_at", At),
+    _maybe("approved_by", Text),
+    _maybe("approved_at", At),
+    _column(
+        "live", Text
+    ),  # pin | migrate | drain: what its activation made of journeys on the versions before
+    _column("since", Int),  # the stamp it became live with, 0 before
+    _column("ends", Flag),  # its live journeys end as `play_stopped`
+)
+brakes = sa.Table(
+    "brakes",  # how the sends of each play have gone since it was last activated or resumed
+    metadata,
+    _column("play", Text, primary_key=True),
+    _column("sends", Big),
+    _column("failed", Big),
 )
 fillings = sa.Table(
     "fillings",  # how far each set of live definitions has been brought to the accounts, in id order
@@ -493,15 +508,18 @@ api_keys = sa.Table(
     sa.UniqueConstraint("hash"),
 )
 audit = sa.Table(
-    "audit",
+    "audit",  # who changed what, in one chain: each row's `chain` is the hash of the row and of the chain before it
     metadata,
-    _column("id", Text, primary_key=True),
+    _column("number", Big, primary_key=True, autoincrement=False),
     _column("at", At),
     _column("actor", Text),
     _column("action", Text),
     _column("about", Text),
+    _maybe("from_hash", Text),
+    _maybe("to_hash", Text),
     _column("detail", Json),
-    sa.Index("ix_audit_at", "at"),
+    _column("chain", Text),
+    sa.Index("ix_audit_about", "about", "number"),
 )
 answers = sa.Table(
     "answers",  # what was answered to an Idempotency-Key, to be answered again
