@@ -21,7 +21,7 @@ def after(handed: Handed, outcome: Outcome, now: Instant) -> Move:
         case InDoubt(detail) if message.channel == "webhook":  # idempotent: again, with the same id
             return _again(message, detail, None, now)
         case InDoubt(detail):
-            return in_doubt(handed, detail)
+            return _in_doubt(handed, detail)
         case Temporary(detail, later):
             return _again(message, detail, later, now)
         case Permanent(detail, _, Blame.CONFIGURATION):  # not its fault: it waits until we are set up right
@@ -31,7 +31,7 @@ def after(handed: Handed, outcome: Outcome, now: Instant) -> Move:
             return _failed(message, Reason.PERMANENT, detail)
 
 
-def in_doubt(handed: Handed, detail: str) -> Move:
+def _in_doubt(handed: Handed, detail: str) -> Move:
     """Handed over without an answer: perhaps it arrived, so it uses cap room and is not sent again by itself."""
     doubtful = replace(
         handed.message, status=Status.IN_DOUBT, reason=None, detail=detail, next_attempt_at=None

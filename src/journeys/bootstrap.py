@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from channels.outbox import Outbox
 from channels.port import MailChannel
 from channels.render import Renderer
 from channels.smtp import Smtp, parse_smtp_url
+from channels.webhook import Webhooks
 from journeys.assets import asset
 from journeys.clock import Clock, Pulse, run_clock, run_dispatcher
 from journeys.composer import Composer, Office
@@ -79,7 +81,10 @@ class Parts:
         self.service = Service(self.database, self.playbooks, self.composer, self.playbooks.changed)
         self.filler = Filler(self.database, self.service)
         self.mail: MailChannel = _mail(settings)
-        self.dispatcher = Dispatcher(self.database, self.playbooks, self.composer, self.mail)
+        self.webhooks = Webhooks(settings.webhooks, now, networks=map(ip_network, settings.webhook_networks))
+        self.dispatcher = Dispatcher(
+            self.database, self.playbooks, self.composer, self.mail, webhooks=self.webhooks
+        )
         self.log = EmbeddedLog(self.database, settings.log_partitions)
         self.kafka: Any = _kafka_outlet(settings)
 

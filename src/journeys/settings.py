@@ -1,11 +1,13 @@
 """Settings: the environment or `.env`, prefix `JOURNEYS_` (interfaces.md §5). `journeys doctor --settings` shows all."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from channels.endpoint import Endpoint, read_endpoints
 from journeys.life import Approval
 from signals.sources.hook_secrets import check_secrets, parse_secrets
 
@@ -53,6 +55,16 @@ class Settings(BaseSettings):
         description="Of webhooks: stripe=SECRET,zendesk=SECRET,generic/NAME=SECRET; a source twice while its secret "
         'is replaced; or JSON, {"stripe": ["new", "old"]}; a source without one is shut',
     )
+    webhooks: Annotated[dict[str, Endpoint], NoDecode] = Field(
+        {},
+        repr=False,
+        description='Endpoints that plays may call, as JSON: {"crm": {"url": "https://…", "secret": "whsec_…"}}; '
+        "a list of secrets while one is replaced",
+    )
+    webhook_networks: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="Networks of our own that calls may go to, like 10.1.2.0/24; unset: public addresses only",
+    )
     definitions_dir: Path | None = Field(
         None, description="A folder of definitions applied and activated at start"
     )
@@ -92,6 +104,17 @@ class Settings(BaseSettings):
         for source, secrets in value.items():
             check_secrets(source, secrets)
         return value
+
+    @field_validator("webhooks", mode="before")
+    @classmethod
+    def _endpoints(cls, value: Any) -> Any:
+        return read_endpoints(value) if isinstance(value, str) else value
+
+    @field_validator("webhook_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        named = value.replace(",", " ").split() if isinstance(value, str) else value
+        return [str(ip_network(network)) for network in named]
 
     @field_validator("database_url")
     @classmethod

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from faults.seen_after import Seen
-from journeys.dispatcher import GROUP
+from journeys.rounds import GROUP
 from signals.event import Event
 from signals.instant import Instant
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from channels.message import Status
 from channels.port import InDoubt, Mail, Temporary
-from journeys import batch, dispatcher, facts, service, work
+from journeys import batch, dispatcher, facts, rounds, service, work
 from journeys.composer import Office
 from journeys.store import accounts, bulk, dead, log, outcomes, sending
 from journeys.store.tables import positions
@@ -219,7 +219,7 @@ def exit_not_rechecked() -> None:
     def facts_for(*given: Any) -> Any:
         return replace(made(*given), journey_live=True, exit_holds=False, goal_holds=False)
 
-    dispatcher.facts_for = facts_for
+    rounds.facts_for = facts_for
 
 
 def exit_leaves_messages() -> None:

@@ -16,7 +16,8 @@ from faults.cutting import Cut, CuttingProxy
 from faults.seen_after import Seen
 from faults.stream import ACCOUNTS, Stream, at, make
 from faults.world import BOOK, COMPOSER
-from journeys.dispatcher import LEASE, Dispatcher
+from journeys.dispatcher import Dispatcher
+from journeys.rounds import LEASE
 from journeys.service import Service
 from journeys.state import unpack
 from journeys.store.database import Database

@@ -7,7 +7,7 @@ import pytest
 from builders import START, event, play
 from channels.port import Blame, InDoubt, Permanent, Sent, Temporary
 from channels.smtp import Smtp, SmtpServer, Timeouts
-from journeys.dispatcher import GROUP, LEASE
+from journeys.rounds import GROUP, LEASE
 from journeys.store.tables import decisions, journeys, messages, suppressions
 from mailroom import MORE_TO_ADMIN, TO_ADMIN, TO_ALL, Dies, House
 from signals.instant import DAY, HOUR, MINUTE

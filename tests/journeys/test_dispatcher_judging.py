@@ -6,7 +6,7 @@ import pytest
 
 from builders import START, after_start, attributes, event, person, play, playbook
 from channels.port import Permanent, Temporary
-from journeys.dispatcher import LEASE
+from journeys.rounds import LEASE
 from journeys.store.tables import decisions, renderings
 from mailroom import MORE_TO_ADMIN, TO_ADMIN, TO_ALL, Dies, House, at
 from signals.instant import HOUR, MINUTE, SECOND

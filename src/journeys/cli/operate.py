@@ -13,7 +13,7 @@ from journeys.store.schema import current, head, upgrade
 
 keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 app.add_typer(keys, name="keys")
-_SECRETS = ("secret", "key", "smtp_url", "database_url", "hook_secrets")
+_SECRETS = ("secret", "key", "smtp_url", "database_url", "hook_secrets", "webhooks")
 
 
 @app.command()
