@@ -1,13 +1,12 @@
-"""Starting and ending journeys: candidates, exits, goals (semantics §5). Pure: what is to be done is noted in a `Run`."""
+"""Starting journeys: every candidate and why it did or did not (semantics §5 "Start"). Pure: what is to be done is noted in a `Run`."""
 
 from collections import Counter
 from typing import Any, NamedTuple
 
 import msgspec
 
-from channels.message import Message
+from channels.message import Message, identity
 from journeys.journey import (
-    PLAY_STOPPED,
     Cause,
     Decision,
     Journey,
@@ -19,13 +18,15 @@ from journeys.journey import (
 )
 from journeys.playbook import Playbook
 from journeys.state import AccountState
+from plays.experiments import EXPOSED, holdout_of
 from plays.play import CompiledPlay
-from signals.conditions import Moment
+from signals.conditions import Moment, Node
 from signals.event import Event
 from signals.freshness import Feeds
 from signals.instant import Instant
 from signals.operators import dig
 from signals.profile import Profile
+from signals.watch import OWN_SOURCE
 
 
 class TaskOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,18 +98,44 @@ class Run:
             self.dead.append(journey.id)
         if self.playbook.version(journey.play, journey.version).play.close_tasks:
             self.close_tasks.append(journey.id)
-        return self.put(
-            msgspec.structs.replace(
-                journey,
-                status=status,
-                reason=reason,
-                ended_at=self.now,
-                wakes_at=None,
-                waiting_since=None,
-                pending=[],
-                calls=[],
-            )
+        ended = msgspec.structs.replace(
+            journey,
+            status=status,
+            reason=reason,
+            ended_at=self.now,
+            wakes_at=None,
+            waiting_since=None,
+            pending=[],
+            calls=[],
         )
+        if status is JourneyStatus.COMPLETED and reason is None:
+            self.state.goals = [*self.state.goals, *self.watching_goal(ended)]
+        return self.put(ended)
+
+    def watching_goal(self, journey: Journey) -> list[Journey]:
+        """A journey that ended by itself with the instant to look at its goal again; none once its window is over."""
+        play = self.playbook.version(journey.play, journey.version)
+        if play.goal is None or play.play.goal is None:
+            return []
+        over = journey.started_at + play.play.goal.within + 1
+        if self.now >= over:
+            return []
+        until = play.goal.test(self.moment(journey))[1]
+        wakes = over if until is None else min(max(until, self.now + 1), over)
+        return [msgspec.structs.replace(journey, wakes_at=wakes)]
+
+    def expose(self, journey: Journey, before: Node | None, experiment: str, arm: str) -> None:
+        """Note the account's arm once: not where it is known to have been exposed `before`, nor again at this instant."""
+        name = identity("exposed", experiment, journey.account)
+        if before is None or before.test(self.moment())[0] or any(each.id == name for each in self.updates):
+            return
+        about = {"play": journey.play, "journey": journey.id}
+        self.tell(name, EXPOSED, {"experiment": experiment, "arm": arm, **about})
+
+    def tell(self, name: str, event_type: str, data: dict[str, Any]) -> None:
+        """Something the account is to be known by: folded within this reaction, and kept with all other events."""
+        account = self.profile.id
+        self.updates.append(Event(name, OWN_SOURCE, event_type, self.now, account, None, data, self.now))
 
     def decide(self, subject: str, outcome: str, reason: str | None, journey: Journey, **about: Any) -> None:
         """Write down a decision about the journey."""
@@ -134,31 +161,6 @@ class Candidate(NamedTuple):
     cause: Cause
     severity: str | None
     too_old: bool
-
-
-# ── exits and goals ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def check_ends(run: Run) -> None:
-    """Goal, then exit, of every live journey: at every event and every `until`."""
-    for journey in list(run.state.journeys):
-        play = run.playbook.version(journey.play, journey.version)
-        if play.stopped:
-            run.finish(journey, JourneyStatus.EXITED, PLAY_STOPPED)
-            run.close_tasks.append(journey.id)
-        elif play.paused:
-            continue  # live journeys stand still
-        elif _goal_met(run, journey, play):
-            run.finish(journey, JourneyStatus.COMPLETED, "goal")
-        elif play.exit is not None and play.exit.test(run.moment(journey))[0]:
-            run.finish(journey, JourneyStatus.EXITED, "exit")
-
-
-def _goal_met(run: Run, journey: Journey, play: CompiledPlay) -> bool:
-    if play.goal is None or play.play.goal is None:
-        return False
-    in_window = run.now <= journey.started_at + play.play.goal.within
-    return in_window and bool(play.goal.test(run.moment(journey))[0])
 
 
 # ── starts ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -243,7 +245,7 @@ def _begin(run: Run, candidate: Candidate, key: str | None) -> Journey:
         arm = "holdout"
     elif run.playbook.in_control(account):
         arm = "control"
-    return run.put(
+    journey = run.put(
         Journey(
             id=journey_id(account, play.key, key, run.now, candidate.cause.id),
             account=account,
@@ -259,3 +261,7 @@ def _begin(run: Run, candidate: Candidate, key: str | None) -> Journey:
             severity=candidate.severity,
         )
     )
+    kept_out = "holdout" if arm == "holdout" else "treated"
+    run.expose(journey, play.held_out, holdout_of(play.key), kept_out)
+    run.expose(journey, *run.playbook.control_group(account))
+    return journey

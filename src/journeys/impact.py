@@ -57,8 +57,9 @@ def _band(profile: Profile) -> str | None:
 
 def _journeys(before: AccountState, reaction: Reaction) -> list[str]:
     known = {journey.id: journey for journey in before.journeys}
+    over = {journey.id for journey in before.goals}
     found = []
-    for journey in reaction.journeys.values():
+    for journey in (one for one in reaction.journeys.values() if one.id not in over):
         was = known.get(journey.id)
         if was is None:
             found.append(f"journey/{journey.play}/started")

@@ -72,6 +72,7 @@ class Merging:
             profile,
             [*kept.journeys, *moved],
             {**gone.ended, **kept.ended, **_later(kept.ended, gone.ended)},
+            [*kept.goals, *(replace(journey, account=merge.into) for journey in gone.goals)],
             max(kept.now, gone.now),
             kept.stamp,
         )
@@ -91,7 +92,8 @@ class Merging:
             if merge.old in state.profile.contacts and merge.old != merge.into:
                 profile = self._counted(profile, keyed)
             journeys = [_caused_by(journey, merge.old, merge.into) for journey in state.journeys]
-            self._put(replace(state, profile=profile, journeys=journeys))
+            goals = [_caused_by(journey, merge.old, merge.into) for journey in state.goals]
+            self._put(replace(state, profile=profile, journeys=journeys, goals=goals))
 
     # ── both ───────────────────────────────────────────────────────────────────────────────────────────────────
 

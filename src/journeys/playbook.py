@@ -10,6 +10,7 @@ from channels.policies import Policies
 from channels.policy_parts import SlaRule
 from journeys.journey import Journey, share
 from plays.content import Block, Content, variant
+from plays.experiments import control_of, exposed
 from plays.offers import CompiledOffer, Offer
 from plays.play import CompiledPlay
 from signals.conditions import Moment, Node, compile_condition
@@ -71,6 +72,8 @@ class Playbook:
         self.blocks = {block.key: block for block in blocks}
         self.offers = {offer.key: CompiledOffer(offer, self.promises) for offer in offers}
         self.mappings = {mapping.key: mapped.compile(mapping) for mapping in mappings}
+        control = self.policies.control
+        self._controlled = exposed(control_of(control.salt)) if control.percent else None
         self.holds = [(hold.key, self._compiled(hold.when)) for hold in self.policies.holds]
         self.sla = {policy.key: [*map(self._sla_rule, policy.rules)] for policy in self.policies.sla}
         whens = (block.when for block in self.blocks.values() if block.when is not None)
@@ -104,6 +107,7 @@ class Playbook:
         nodes = [node for play in self._versions.values() for node in play.nodes()]
         nodes += [node for offer in self.offers.values() for node in offer.nodes()]
         nodes += [node for _, node in self.holds]
+        nodes += [] if self._controlled is None else [self._controlled]
         nodes += [node for rules in self.sla.values() for node, _ in rules if node is not None]
         tone = self.policies.tone
         if tone.warm or tone.brief_under_words:
@@ -161,6 +165,11 @@ class Playbook:
     def block_condition(self, when: Any) -> Node:
         """The compiled condition of a block."""
         return self._block_conditions[_as_written(when)]
+
+    def control_group(self, account: str) -> tuple[Node | None, str, str]:
+        """The global control group as an experiment: whether the account was exposed before, its name, the arm."""
+        arm = "control" if self.in_control(account) else "treated"
+        return self._controlled, control_of(self.policies.control.salt), arm
 
     def in_control(self, account: str) -> bool:
         """Whether the account is in the global control group."""

@@ -56,7 +56,7 @@ def _at(state: AccountState, history: Sequence[Event], playbook: Playbook, at: I
     """The account at the instant: lived up to it where it lies behind its clock, else nothing happening until then."""
     if at < state.now:
         return _relived(state.profile.id, history, playbook, at)
-    bare = msgspec.structs.replace(state, journeys=[])
+    bare = msgspec.structs.replace(state, journeys=[], goals=[])
     brought = refill(bare, history, playbook, state.now).state
     reactions = live_through(brought, None, playbook, at)
     return reactions[-1].state if reactions else brought

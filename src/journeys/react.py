@@ -6,13 +6,15 @@ Live worker, tick, scenario, backtest and dry run are this function with another
 """
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from channels.message import Message
-from journeys.engine import Candidate, Run, TaskOrder, check_ends, start
-from journeys.journey import Cause, Decision, Journey, JourneyStatus
+from journeys.candidates import candidates, cause_of
+from journeys.ending import check_ends
+from journeys.engine import Candidate, Run, TaskOrder, start
+from journeys.journey import Decision, Journey, JourneyStatus
 from journeys.migrating import migrated
 from journeys.playbook import Playbook
 from journeys.state import AccountState
@@ -112,7 +114,7 @@ def react(
         reaction.events += sight.events
         check_ends(run)
         if not silent:
-            start(run, [*_candidates(playbook, sight.edges, event, sight.events, too_old), *also])
+            start(run, [*candidates(playbook, sight.edges, event, sight.events, too_old), *also])
             also = ()
         for journey in list(state.journeys):
             advance(run, journey)
@@ -145,7 +147,7 @@ def _is_due(stimulus: Stimulus, profile: Profile, now: Instant) -> bool:
 
 def _rest(state: AccountState, playbook: Playbook, touched: set[str] | None, made: set[str]) -> bool:
     """Whether every journey stays where it is: its time has not come, and its play asks for nothing that was touched."""
-    if not state.journeys:
+    if not (state.journeys or state.goals):
         return True
     if touched is None:
         return False
@@ -153,7 +155,7 @@ def _rest(state: AccountState, playbook: Playbook, touched: set[str] | None, mad
     return all(
         (journey.wakes_at is None or journey.wakes_at > state.now)
         and playbook.version(journey.play, journey.version).reads.isdisjoint(changed)
-        for journey in state.journeys
+        for journey in (*state.journeys, *state.goals)
     )
 
 
@@ -194,10 +196,10 @@ def _open_already(profile: Profile, playbook: Playbook, now: Instant) -> list[Ca
         signal = profile.signals.get(trigger.signal or "")
         if signal is not None and signal.open:
             edge = Edge("signal", str(trigger.signal), "fired", now, False, signal.severity, signal.evidence)
-            found.append(Candidate(play, _cause(None, edge), signal.severity, too_old=False))
+            found.append(Candidate(play, cause_of(None, edge), signal.severity, too_old=False))
         elif trigger.segment in profile.segments and trigger.edge == "enter":
             edge = Edge("segment", str(trigger.segment), "entered", now)
-            found.append(Candidate(play, _cause(None, edge), None, too_old=False))
+            found.append(Candidate(play, cause_of(None, edge), None, too_old=False))
     return found
 
 
@@ -246,55 +248,6 @@ def _note(run: Run, stimulus: Settled | Exit) -> bool:
         calls = [message for message in journey.calls if message not in stimulus.messages]
         run.put(msgspec.structs.replace(journey, pending=pending, calls=calls))
     return True
-
-
-def _candidates(
-    playbook: Playbook, edges: list[Edge], event: Event | None, told: list[Event], too_old: bool
-) -> list[Candidate]:
-    """Every play that something here would start."""
-    found: list[Candidate] = []
-    for edge in edges:
-        if edge.silent and not too_old:
-            continue
-        plays = _plays_of(playbook, edge)
-        cause = _cause(event or _told_of(edge, told), edge)
-        found += [Candidate(play, cause, edge.severity, edge.silent) for play in plays]
-    for happened in [*([event] if event is not None else []), *told]:
-        found += [
-            Candidate(play, _as_cause(happened), None, too_old)
-            for play in playbook.triggered_by_event(happened.type)
-            if play.trigger_where is None or play.trigger_where(happened)
-        ]
-    return found
-
-
-def _plays_of(playbook: Playbook, edge: Edge) -> list[Any]:
-    if edge.kind == "signal" and edge.change in ("fired", "opened"):
-        return playbook.triggered_by_signal(edge.key)
-    if edge.kind == "segment":
-        return playbook.triggered_by_segment(edge.key, edge.change)
-    if edge.kind == "date" and edge.change in ("fired", "opened"):
-        play = playbook.plays.get(edge.key.removeprefix("@"))
-        return [play] if play is not None else []
-    return []
-
-
-def _told_of(edge: Edge, told: list[Event]) -> Event | None:
-    return next(
-        (event for event in told if edge.key in (event.data.get("signal"), event.data.get("segment"))), None
-    )
-
-
-def _cause(event: Event | None, edge: Edge) -> Cause:
-    """`event` is the event that caused the edge, else the one that tells of it (semantics §6)."""
-    if event is not None:
-        return _as_cause(event)
-    identity = f"{edge.kind}.{edge.key}/{edge.at}"
-    return Cause(identity, "journeys", f"{edge.kind}.{edge.key}", edge.at, None, {"evidence": edge.evidence})
-
-
-def _as_cause(event: Event) -> Cause:
-    return Cause(event.id, event.source, event.type, event.time, event.contact, event.data)
 
 
 def _answer(reaction: Reaction, run: Run) -> Reaction:

@@ -10,6 +10,8 @@ from signals.profile import Profile
 class AccountState(msgspec.Struct, array_like=True):
     """Profile, live journeys, and when each play last ended. Tasks and messages lie in rows of their own.
 
+    `goals` are journeys that have ended by themselves and whose goal may still be reached within its window.
+
     `now` is the account's clock: monotone, the instant of the last reaction. `stamp` is that of the playbook the
     profile was last brought to: another one means that newly watched measures are still to be filled from history.
     """
@@ -17,13 +19,14 @@ class AccountState(msgspec.Struct, array_like=True):
     profile: Profile
     journeys: list[Journey] = []
     ended: dict[str, Instant] = {}
+    goals: list[Journey] = []
     now: Instant = 0
     stamp: int = 0
 
     def due(self) -> Instant | None:
         """The next instant at which something happens here without an event."""
         found = self.profile.look_at
-        for journey in self.journeys:
+        for journey in (*self.journeys, *self.goals):
             if journey.wakes_at is not None and (found is None or journey.wakes_at < found):
                 found = journey.wakes_at
         return found

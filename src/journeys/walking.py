@@ -1,7 +1,5 @@
 """Walking journeys through their steps: as far as each goes now (semantics §5 "Steps"). Pure."""
 
-from bisect import bisect_right
-from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -12,6 +10,7 @@ from channels.message import identity
 from journeys.engine import Run
 from journeys.journey import Journey, JourneyStatus, share
 from journeys.reaching import entered, message_step, moved_to, offer_step, task_step, webhook_step
+from plays.experiments import place_in
 from plays.play import CompiledPlay, Op
 from plays.recipients import lanes
 from plays.steps import SplitStep, UpdateStep, WaitStep, Window
@@ -125,14 +124,20 @@ def _branch_step(run: Run, journey: Journey, op: Op, play: CompiledPlay) -> Jour
 
 
 def _split_step(run: Run, journey: Journey, op: Op, play: CompiledPlay) -> Journey:
+    """Into an arm, or past all of them as the split's own control. What is only compared with enters no experiment."""
     body: SplitStep = op.body
     if share(f"{body.key}/control", journey.account) < body.control:
+        _expose(run, journey, op, "control")
         return moved_to(journey, op.next, arm=journey.arm if journey.withheld else "control")
-    place = share(body.key, journey.account) / 100 * sum(arm.weight for arm in body.arms)
-    reached = list(accumulate(arm.weight for arm in body.arms))
-    chosen = min(bisect_right(reached, place), len(reached) - 1)
-    arm = journey.arm if journey.withheld else body.arms[chosen].name
-    return moved_to(journey, op.arms[chosen][1], arm=arm)
+    chosen = place_in([arm.weight for arm in body.arms], share(body.key, journey.account))
+    name = body.arms[chosen].name
+    _expose(run, journey, op, name)
+    return moved_to(journey, op.arms[chosen][1], arm=journey.arm if journey.withheld else name)
+
+
+def _expose(run: Run, journey: Journey, op: Op, arm: str) -> None:
+    if not journey.withheld:
+        run.expose(journey, op.exposed, op.body.key, arm)
 
 
 def _update_step(run: Run, journey: Journey, op: Op, play: CompiledPlay) -> Journey:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from plays.experiments import exposed, holdout_of
 from plays.steps import MAX_STEPS, Goal, MessageStep, OfferStep, Percent, Step, Trigger, WaitStep
 from signals.attributes import tokens
 from signals.conditions import Node, compile_condition
@@ -62,6 +63,7 @@ class Op:
         self.until: Node | None = None
         self.else_: str | None = None
         self.vacant: str | None = None
+        self.exposed: Node | None = None
 
     def targets(self) -> list[str | None]:
         """Every step that can follow."""
@@ -103,6 +105,7 @@ class Program:
                 when = None if arm.when is None else compile_condition(arm.when, self._promises)
                 op.arms.append((when, self._link(arm.steps, f"{op.id}.{place}.", following)))
         elif op.kind == "split":
+            op.exposed = exposed(op.body.key)
             for arm in op.body.arms:
                 op.arms.append((None, self._link(arm.steps, f"{op.id}.{arm.name}.", following)))
         elif isinstance(op.body, WaitStep):
@@ -139,6 +142,8 @@ class Program:
         for op in self.ops.values():
             if op.until is not None:
                 yield op.until
+            if op.exposed is not None:
+                yield op.exposed
             yield from (node for node, _ in op.arms if node is not None)
 
     def problems(self) -> Iterator[str]:
@@ -194,6 +199,7 @@ class CompiledPlay:
         self.audience = None if play.audience is None else compile_condition(play.audience, promises)
         self.exit = None if play.exit is None else compile_condition(play.exit, promises)
         self.goal = None if play.goal is None else compile_condition(play.goal.when, promises)
+        self.held_out = exposed(holdout_of(play.key)) if play.holdout else None
         self.trigger_where = compile_where(play.trigger.where)
         self.trigger_types = tuple(play.trigger.event or ())
 
@@ -229,7 +235,7 @@ class CompiledPlay:
 
     def nodes(self) -> Iterator[Node]:
         """Every condition the play asks: their measures must be kept."""
-        yield from (node for node in (self.audience, self.exit, self.goal) if node is not None)
+        yield from (node for node in (self.audience, self.exit, self.goal, self.held_out) if node is not None)
         yield from self.program.nodes()
 
     @cached_property
