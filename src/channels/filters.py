@@ -16,6 +16,9 @@ from jinja2.filters import FILTERS as JINJA
 MAX_TEXT = 64 * 1024
 """Characters a joined or replaced text may have."""
 
+MAX_AMONG = 100
+"""Items the test `in` looks among."""
+
 
 class Limit(Exception):
     """A cap was met; the message says which."""
@@ -136,6 +139,13 @@ def first_name(value: Any) -> str:
     if not words:
         raise TypeError("an empty name has no first name: give it a default")
     return words[0]
+
+
+def within(value: Any, several: Any) -> bool:
+    """The test `in`, which `selectattr` asks once for every item. Raises Limit over MAX_AMONG items."""
+    if isinstance(several, list | tuple | Mapping) and len(several) > MAX_AMONG:
+        raise Limit(f"more than {MAX_AMONG} items to look among")
+    return value in several
 
 
 _PLAIN_JINJA = (

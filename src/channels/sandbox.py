@@ -6,7 +6,7 @@ for numbers, and values, texts, loop turns and output have caps: a template can 
 """
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -26,13 +26,16 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 from jinja2.visitor import NodeTransformer
 
-from channels.filters import FILTERS, TESTS, Limit, joined
-from channels.grammar import BROKEN, METHODS, RenderFailed, facts_read, parse, refusal
+from channels.filters import FILTERS, TESTS, Limit, joined, within
+from channels.grammar import BROKEN, METHODS, RenderFailed, facts_read, parse, refusal, walk
 
 MAX_OUTPUT = 512 * 1024
 """Characters one rendering may produce, values included."""
 MAX_TURNS = 10_000
 """Turns of all loops of one rendering together."""
+MAX_WORK = 1_000_000
+"""Units of work of one rendering: a unit is a part of a loop's body run once, an item of a list or 32 characters of a
+text looked at by a filter or a comparison. A million are about a second here (measured: tests/channels)."""
 MAX_NUMBER = 10**18
 
 _STATE = "_rendering"
@@ -71,6 +74,12 @@ class _Rendering:
     values: list[str] = field(default_factory=list)
     size: int = 0
     turns: int = MAX_TURNS
+    work: int = MAX_WORK
+
+    def toil(self, units: int) -> None:
+        self.work -= units
+        if self.work < 0:
+            raise Limit(f"more than {MAX_WORK} units of work")
 
     def spend(self, size: int) -> None:
         self.size += size
@@ -116,14 +125,27 @@ def _print_value(context: Context, value: Any) -> str:
 
 
 @pass_context
-def _metered(context: Context, items: Any) -> Iterator[Any]:
-    """Stands round every loop's list and counts the turns."""
+def _metered(context: Context, items: Any, parts: int) -> Iterator[Any]:
+    """Stands round every loop's list and counts the turns, and the parts of its body with each."""
     rendering: _Rendering = context[_STATE]
     for item in items:
         rendering.turns -= 1
+        rendering.toil(parts)
         if rendering.turns < 0:
             raise Limit(f"more than {MAX_TURNS} loop turns")
         yield item
+
+
+@pass_context
+def _weighed(context: Context, value: Any) -> Any:
+    """Stands round what a filter or a comparison looks at: the longer, the more work."""
+    if isinstance(value, str):
+        if len(value) >= 32:
+            rendering: _Rendering = context[_STATE]
+            rendering.toil(len(value) // 32)
+    elif isinstance(value, Sized) and not isinstance(value, Undefined):
+        context[_STATE].toil(len(value))
+    return value
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -159,11 +181,31 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
 
 class _Meter(NodeTransformer):
-    """Puts `_metered` round what loops run over, and makes `~` the capped join."""
+    """Puts `_metered` round what loops run over, `_weighed` round what is looked at, and makes `~` the capped join."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - Jinja dispatches on the node's name
+        parts = nodes.Const(sum(1 for _ in walk(node)), lineno=node.lineno)
         self.generic_visit(node)
-        node.iter = nodes.Filter(node.iter, "_metered", [], [], None, None, lineno=node.lineno)
+        node.iter = nodes.Filter(node.iter, "_metered", [parts], [], None, None, lineno=node.lineno)
+        return node
+
+    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        if node.node is not None:
+            node.node = _scales(node.node)
+        return node
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        node.expr = _scales(node.expr)
+        for operand in node.ops:
+            operand.expr = _scales(operand.expr)
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        if isinstance(node.arg, nodes.Slice):
+            node.node = _scales(node.node)
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802
@@ -172,12 +214,20 @@ class _Meter(NodeTransformer):
         return nodes.Filter(parts, "_joined", [], [], None, None, lineno=node.lineno)
 
 
+def _scales(node: nodes.Expr) -> nodes.Expr:
+    """The node on the scales; a constant was weighed when it was written."""
+    if isinstance(node, nodes.Const):
+        return node
+    return nodes.Filter(node, "_weighed", [], [], None, None, lineno=node.lineno)
+
+
 def _environment() -> _Sandbox:
     environment = _Sandbox(undefined=_Missing, finalize=_print_value, autoescape=False)
     environment.globals.clear()
     environment.filters.clear()
-    environment.filters.update(FILTERS, _metered=_metered, _joined=joined)
+    environment.filters.update(FILTERS, _metered=_metered, _joined=joined, _weighed=_weighed)
     environment.tests = {name: test for name, test in environment.tests.items() if name in TESTS}
+    environment.tests["in"] = within
     return environment
 
 

@@ -1,6 +1,7 @@
 """A template can be wrong, but neither heavy nor curious (guarantees B55-B62, "Templates 1.3.7")."""
 
 import contextlib
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -145,6 +146,41 @@ def test_work_and_size_have_caps(source: str) -> None:
 )
 def test_a_mistake_on_these_data_is_told_apart_from_a_bad_template(source: str) -> None:
     assert reason(source, {"a": {"b": 1}, "l": [1]}) == "template_error"
+
+
+HEAVY = {
+    "l": [str(number) for number in range(100_000)],
+    "m": [{"a": number} for number in range(20_000)],
+    "s": "x" * 60_000,
+}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in l %}" + "{% if a == 'z' %}x{% endif %}" * 500 + "{% endfor %}",
+        "{{ l | sort | first }}" * 400,
+        "{% if 'q' in l %}{% endif %}" * 1_000,
+        "{% if l == m %}{% endif %}" * 1_000,
+        "{{ m | sort(attribute='a') | length }}" * 400,
+        "{{ s | replace('x', 'y') | length }}" * 900,
+        "{{ l | unique | list | length }}" * 300,
+        "{% for a in l[:9000] %}" + "{{ s | upper | length }}" * 3 + "{% endfor %}",
+        "{{ s | wordcount }}" * 1_500,
+        "{{ m | selectattr('a', 'in', l) | list | length }}",
+        "{% if 'q' is in l %}{% endif %}",
+        "{{ l[:99999] | length }}" * 50,
+    ],
+    ids=lambda source: source[:40],
+)
+def test_large_data_is_no_way_to_make_a_small_template_slow(source: str) -> None:
+    """Uncounted, the longest of these runs for a minute."""
+    program = compile_source(source)
+    began = time.process_time()
+    with pytest.raises(RenderFailed) as failed:
+        program.render(HEAVY, slotted=False)
+    assert failed.value.reason == "too_large"
+    assert time.process_time() - began < 2
 
 
 class _Row:
