@@ -1,6 +1,5 @@
 """The composer: content, blocks, facts and a profile become what one person will read. Pure, on plain data."""
 
-import dataclasses
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -17,14 +16,12 @@ from channels.render import Rendered, Renderer, RenderFailed, Source
 from channels.sandbox import compile_source
 from journeys.engine import TaskOrder
 from journeys.journey import Journey
+from journeys.letters import Reader, composed, for_channel
 from journeys.playbook import Playbook
 from journeys.tokens import sign
-from plays.compose import compose
-from plays.content import Content, UnknownBlock
-from signals.attributes import plain_account, plain_contact
-from signals.conditions import Moment
+from plays.content import UnknownBlock
 from signals.instant import Instant, iso
-from signals.profile import Contact, Profile
+from signals.profile import Profile
 
 LARGEST_CALL = 64 * 1024
 """Bytes of a webhook's body."""
@@ -85,33 +82,28 @@ class Composer:
         self, message: Message, profile: Profile, journey: Journey | None, playbook: Playbook, now: Instant
     ) -> Rendered | ContentFailure:
         """What the recipient will read, or why it cannot be made."""
-        contact = profile.contacts.get(message.contact)
-        locale = plain_contact(profile, contact, now).get("locale") if contact else None
-        content = playbook.content(message.content, message.role, profile.stage, locale)
+        reader = Reader(
+            profile,
+            profile.contacts.get(message.contact),
+            message.role,
+            now,
+            None if journey is None else journey.cause,
+            None if journey is None else journey.play,
+            None if journey is None else journey.key,
+            message.data or {},
+        )
+        content = reader.content(message.content, playbook)
         if content is None:
             return ContentFailure(Reason.BAD_TEMPLATE, f"there is no content {message.content!r}")
-        context = _context(profile, contact, journey, message.role, now) | (message.data or {})
-        cause = (
-            journey.cause.as_event(profile.id) if journey is not None and journey.cause is not None else None
-        )
-        moment = Moment(profile, now, cause, contact, feeds=playbook.feeds)
         try:
-            return self._render(message, content, playbook, moment, context)
+            made = composed(content, reader, playbook)
+            framed = message.channel in ("email", "invitation")
+            source = for_channel(made.source, message.channel)
+            return self._renderer.render(source, made.context, self._frame(message) if framed else None)
         except RenderFailed as failure:
             return ContentFailure(Reason(failure.reason), failure.detail)
         except (UnknownBlock, BadHeader) as failure:
             return ContentFailure(Reason.BAD_TEMPLATE, str(failure))
-
-    def _render(
-        self, message: Message, content: Content, playbook: Playbook, moment: Moment, context: dict[str, Any]
-    ) -> Rendered:
-        def holds(condition: Any) -> bool:
-            return bool(playbook.block_condition(condition).test(moment)[0])
-
-        made = compose(content, playbook.blocks, holds, context)
-        framed = message.channel in ("email", "invitation")
-        source = replace_channel(made.source, message.channel)
-        return self._renderer.render(source, made.context, self._frame(message) if framed else None)
 
     def call(
         self, message: Message, profile: Profile, journey: Journey | None, now: Instant
@@ -120,7 +112,9 @@ class Composer:
 
         https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#payload-structure
         """
-        context = _context(profile, None, journey, None, now)
+        cause = None if journey is None else journey.cause
+        named = None if journey is None else journey.key
+        context = Reader(profile, None, None, now, cause, message.play, named).context()
         about = {name: getattr(message, name) for name in ("account", "play", "version", "journey", "step")}
         try:
             data = _filled((message.data or {}).get("data", {}), context)
@@ -134,14 +128,14 @@ class Composer:
 
     def task(self, order: TaskOrder, profile: Profile, playbook: Playbook) -> tuple[str, str]:
         """A task's title and body; what cannot be rendered is shown as written: a CSM is better off with it."""
-        context = _context(profile, None, None, None, order.at)
-        context["event"] = {} if order.cause is None else order.cause.as_plain()
-        content = playbook.content(order.content, None, profile.stage) if order.content else None
-        body = content.body if content is not None else ""
+        reader = Reader(profile, None, None, order.at, order.cause)
+        content = None if order.content is None else reader.content(order.content, playbook)
         try:
+            made = None if content is None else composed(content, reader, playbook)
+            body, context = ("", reader.context()) if made is None else (made.source.body, made.context)
             rendered = self._renderer.render(Source(order.title, body, "task"), context)
-        except RenderFailed as failure:
-            return order.title, f"{body}\n\n({failure})" if body else ""
+        except (RenderFailed, UnknownBlock) as failure:
+            return order.title, f"{content.body}\n\n({failure})" if content is not None else ""
         return rendered.subject, rendered.text.strip()
 
     def wording(self, playbook: Playbook) -> Callable[[TaskOrder, Profile], tuple[str, str]]:
@@ -170,28 +164,3 @@ def _filled(value: Any, context: dict[str, Any]) -> Any:
     if not isinstance(value, str) or "{" not in value:
         return value
     return _template(value).render(context, slotted=False)[0]
-
-
-def replace_channel(source: Source, channel: str) -> Source:
-    """The same text for the channel that was chosen for this person."""
-    return dataclasses.replace(source, channel=channel)  # type: ignore[arg-type]  # one of the channels
-
-
-def _context(
-    profile: Profile, contact: Contact | None, journey: Journey | None, role: str | None, now: Instant
-) -> dict[str, Any]:
-    """Everything a text may read, as plain data."""
-    return {
-        "account": {
-            "id": profile.id,
-            "name": profile.id,
-            **plain_account(profile, now),
-            "stage": profile.stage,
-        },
-        "contact": plain_contact(profile, contact, now) if contact else {},
-        "event": journey.cause.as_plain() if journey is not None and journey.cause is not None else {},
-        "journey": {"play": journey.play, "key": journey.key} if journey is not None else {},
-        "role": role,
-        "tags": list(profile.tags),
-        "milestones": sorted(profile.milestones),
-    }

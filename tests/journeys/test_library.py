@@ -10,8 +10,8 @@ import pytest
 from channels.frame import Frame
 from channels.render import Renderer
 from journeys.assets import asset
-from journeys.composer import replace_channel
 from journeys.definitions import Draft, build
+from journeys.letters import for_channel
 from journeys.lint import lint
 from journeys.scenarios.story import Story, read_stories
 from journeys.shipped import shipped
@@ -89,7 +89,7 @@ def blocks() -> dict[str, Block]:
 def rendered(content: Content, context: dict[str, Any], holds: bool = True) -> tuple[str, str]:
     made = compose(content, blocks(), lambda _: holds, context)
     frame = FRAME if content.channel == "email" else None
-    result = RENDERER.render(replace_channel(made.source, content.channel), made.context, frame)
+    result = RENDERER.render(for_channel(made.source, content.channel), made.context, frame)
     return result.subject, result.text
 
 
