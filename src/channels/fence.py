@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from channels.grammar import RenderFailed
 from channels.limits import START, WALL, WORDS
 from channels.render import Rendered, Source
 
-_PACKAGES = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_PACKAGES = str(Path(__file__).resolve().parents[1])
 
 
 class Fence:
@@ -32,6 +33,12 @@ class Fence:
         self._frames = (frame_html, frame_text)
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def from_dir(cls, templates: Path) -> "Fence":
+        """With `email/frame.html` and `email/frame.txt` below `templates`. Raises OSError."""
+        email = templates / "email"
+        return cls((email / "frame.html").read_text("utf-8"), (email / "frame.txt").read_text("utf-8"))
 
     def render(self, source: Source, context: Mapping[str, Any], frame: Frame | None = None) -> Rendered:
         """As `Renderer.render`. Raises RenderFailed, with `too_large` also for what took too long or too much."""

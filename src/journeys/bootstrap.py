@@ -1,12 +1,15 @@
 """Putting the service together: the only file that names concrete adapters."""
 
+import atexit
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from channels.fence import Fence
 from channels.headers import Mailbox
 from channels.outbox import Outbox
 from channels.port import MailChannel
@@ -19,10 +22,12 @@ from journeys.composer import Composer, Office
 from journeys.definitions import Draft
 from journeys.dispatcher import Dispatcher
 from journeys.filling import Filler
+from journeys.gate import Gate
 from journeys.hooks import Hooks
 from journeys.ingest import GroupCommit, KafkaIngest, Outlet, SetAside
 from journeys.life import WAITING
 from journeys.playbooks import Playbooks
+from journeys.rehearsal import Trials
 from journeys.service import Service
 from journeys.settings import Settings
 from journeys.shipped import shipped_mappers
@@ -68,7 +73,6 @@ class Parts:
         self.templates = settings.templates_dir or asset("templates")
         self.renderer = Renderer.from_dir(self.templates)
         self.library = Library(self.database, settings.approval)
-        self.playbooks = Playbooks(self.library, self.renderer, settings.timezone, now)
         self.keys = Keys(self.database)
         self.office = Office(
             sender=_mailbox(settings.mail_from),
@@ -77,6 +81,9 @@ class Parts:
             secret=settings.secret,
             colour=settings.brand_colour,
         )
+        self.fence = fence_for(self.templates)
+        gate = Gate(self.fence.render, self.office, Trials(self.database).profiles)
+        self.playbooks = Playbooks(self.library, self.renderer, settings.timezone, now, gate)
         self.composer = Composer(self.renderer, self.office)
         self.service = Service(self.database, self.playbooks, self.composer, self.playbooks.changed)
         self.filler = Filler(self.database, self.service)
@@ -203,6 +210,14 @@ class Engine:
             return self.worker.broken
         dead = [thread.name for thread in self._threads if not thread.is_alive()]
         return f"not running: {', '.join(dead)}" if dead else None
+
+
+@lru_cache(maxsize=8)
+def fence_for(templates: Path) -> Fence:
+    """The one fence of this process for these templates: its child is started by the first text, and ends with us."""
+    fence = Fence.from_dir(templates)
+    atexit.register(fence.close)
+    return fence
 
 
 def outlet(parts: Parts, appended: Callable[[], None]) -> Outlet:

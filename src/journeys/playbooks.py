@@ -8,6 +8,7 @@ import msgspec
 
 from channels.render import Renderer
 from journeys.definitions import Draft, Fault, Refused, build
+from journeys.gate import Gate
 from journeys.life import LIVE, SeenOtherwise
 from journeys.lint import lint
 from journeys.playbook import Playbook
@@ -23,8 +24,17 @@ LOOK_EVERY = SECOND
 class Playbooks:
     """Supplies the current playbook; call it where one is needed."""
 
-    def __init__(self, library: Library, renderer: Renderer, zone: str, now: Callable[[], Instant]) -> None:
+    def __init__(
+        self,
+        library: Library,
+        renderer: Renderer,
+        zone: str,
+        now: Callable[[], Instant],
+        gate: Gate | None = None,
+    ) -> None:
+        """`gate` tries the texts of what is to become live; None takes them untried."""
         self._library, self._renderer, self._zone, self._now = library, renderer, zone, now
+        self._gate = gate
         self._lock = threading.Lock()
         self._looked_at: Instant | None = None
         self._playbook = Playbook(zone=zone, stamp=-1)
@@ -85,10 +95,12 @@ class Playbooks:
         together, _ = self._together(wanted)
         faults = [fault for fault in lint(together, self._renderer) if (fault.kind, fault.key) in keys]
         try:
-            build(together, self._zone)
+            coming = build(together, self._zone)
         except Refused as refused:
-            faults += refused.faults
-        return faults
+            return faults + refused.faults
+        if self._gate is None or any(fault.blocking for fault in faults):
+            return faults  # what is plainly wrong is mended before anything is tried
+        return faults + self._gate.faults(together, wanted, coming, self._now())
 
     def activate(
         self,

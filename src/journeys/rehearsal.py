@@ -15,6 +15,7 @@ from journeys.store.database import Database
 from journeys.store.tables import accounts as table
 from signals.event import Event
 from signals.instant import Instant
+from signals.profile import Profile
 
 SAMPLE = 20_000
 """Accounts looked at unless more are asked for: a request's patience, on this year's machines."""
@@ -46,6 +47,13 @@ class Trials:
                 for state, history in self._with_histories(connection, states, (present, coming)):
                     counts += _made(state, history, present, coming, now)
         return total, counts
+
+    def profiles(self, most: int) -> list[Profile]:
+        """Up to so many profiles, evenly over all ids: the same ones for the same accounts."""
+        with self._database.read() as connection:
+            total = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+            ids: list[str] = list(connection.execute(_every(max(1, -(-total // most)))).scalars())
+            return [state.profile for state in accounts.look(connection, ids[:most])]
 
     def preview(
         self, account: str, playbook: Playbook, kind: str, key: str, at: Instant, now: Instant
