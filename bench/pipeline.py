@@ -385,8 +385,8 @@ def _append(parts: Parts, happened: list[Event]) -> None:
 def _outputs(parts: Parts) -> tuple[list[tuple[str, bytes]], list[tuple[str, str]]]:
     with parts.database.read() as connection:
         states = [
-            (row.id, bytes(row.state))
-            for row in connection.execute(sa.select(accounts.c.id, accounts.c.state))
+            (row.id, bytes(row.state) + bytes(row.known))
+            for row in connection.execute(sa.select(accounts.c.id, accounts.c.state, accounts.c.known))
         ]
         sent = [
             (row.id, row.account) for row in connection.execute(sa.select(messages.c.id, messages.c.account))

@@ -68,10 +68,10 @@ def _replayed(folder: Path) -> tuple[list[tuple[int, AccountState]], dict[int, M
     upgrade(parts.database)
     replay(parts, clock, base, base.end, lambda _: None)
     with parts.database.read() as connection:
-        raw = [bytes(state) for state in connection.execute(sa.select(accounts.c.state)).scalars()]
+        raw = [tuple(row) for row in connection.execute(sa.select(accounts.c.state, accounts.c.known))]
     live = dict(parts.playbooks().watched.measures)
     parts.close()
-    return [(len(each), unpack(each)) for each in raw], live
+    return [(len(state) + len(known), unpack(state, known)) for state, known in raw], live
 
 
 def _weight(value: Any) -> int:

@@ -92,17 +92,16 @@ def _fill(parts: Parts) -> None:
     rows: list[dict[str, Any]] = []
     for number in range(len(patterns), ACCOUNTS):
         pattern = patterns[number % KINDS]
-        rows.append({**pattern, "id": f"acc-{number:07d}", "state": _renamed(pattern, number)})
+        rows.append({**pattern, "id": f"acc-{number:07d}", **_renamed(pattern, number)})
         if len(rows) == SLICE:
             _insert(parts, rows)
     _insert(parts, rows)
 
 
-def _renamed(pattern: dict[str, Any], number: int) -> bytes:
-    state = unpack(pattern["state"])
-    return pack(
-        msgspec.structs.replace(state, profile=msgspec.structs.replace(state.profile, id=f"acc-{number:07d}"))
-    )
+def _renamed(pattern: dict[str, Any], number: int) -> dict[str, bytes]:
+    state = unpack(pattern["state"], pattern["known"])
+    profile = msgspec.structs.replace(state.profile, id=f"acc-{number:07d}")
+    return pack(msgspec.structs.replace(state, profile=profile))._asdict()
 
 
 def _insert(parts: Parts, rows: list[dict[str, Any]]) -> None:

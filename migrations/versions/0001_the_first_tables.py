@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.LargeBinary(), nullable=False),
+        sa.Column("known", sa.LargeBinary(), nullable=False),
         sa.Column("due_at", InstantType(), nullable=True),
         sa.Column("created_at", InstantType(), nullable=False),
         sa.Column("last_event_at", InstantType(), nullable=False),
@@ -66,6 +67,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.Text(), nullable=True),
         sa.Column("band", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
+        postgresql_with={"fillfactor": 60},
     )
     with op.batch_alter_table("accounts", schema=None) as batch_op:
         batch_op.create_index(

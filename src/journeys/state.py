@@ -1,13 +1,23 @@
-"""One aggregate per account: what `react` is given and answers, packed as one value (architecture "Ways of building")."""
+"""One aggregate per account: what `react` is given and answers, packed as two values (architecture "Ways of building").
+
+What nearly every event moves is packed apart from what few events change, so that the others neither pack nor write
+that: measures and signals here; people, attributes, tickets and journeys there.
+"""
+
+from collections.abc import Callable
+from operator import attrgetter, is_
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from journeys.journey import Journey
+from journeys.squeeze import LARGE, is_squeezed, squeezed, unsqueezed
 from signals.instant import Instant
 from signals.profile import Profile
+from signals.shortening import longer, shorter
 
 
-class AccountState(msgspec.Struct, array_like=True):
+class AccountState(msgspec.Struct):
     """Profile, live journeys, and when each play last ended. Tasks and messages lie in rows of their own.
 
     `goals` are journeys that have ended by themselves and whose goal may still be reached within its window.
@@ -32,18 +42,79 @@ class AccountState(msgspec.Struct, array_like=True):
         return found
 
 
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(AccountState)
+class Packed(NamedTuple):
+    """A state as it is kept: what nearly every event moves, and what is known besides."""
+
+    state: bytes
+    known: bytes
 
 
-def pack(state: AccountState) -> bytes:
+MOVED = ("last_event_at", "seq", "seen", "measures", "signals", "segments", "look_at", "waits", "health")
+"""Fields of a profile that nearly every event moves, and with it the account's clock."""
+
+MEASURES = MOVED.index("measures")
+
+KNOWN = tuple(name for name in Profile.__struct_fields__ if name not in MOVED)
+"""Fields of a profile that few events change; so are its journeys."""
+
+CLOCK = ("now", "stamp")
+JOURNEYS = tuple(name for name in AccountState.__struct_fields__ if name != "profile" and name not in CLOCK)
+
+_Fields: TypeAlias = Callable[[Any], tuple[Any, ...]]
+_moved: _Fields = attrgetter(*(f"profile.{name}" for name in MOVED), *CLOCK)
+_known: _Fields = attrgetter(*(f"profile.{name}" for name in KNOWN), *JOURNEYS)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def _decoder(of_profile: tuple[str, ...], of_state: tuple[str, ...]) -> Callable[[bytes], tuple[Any, ...]]:
+    """Reads these fields, packed one after the other."""
+    kinds = _kinds(Profile, of_profile) + _kinds(AccountState, of_state)
+    return msgspec.msgpack.Decoder(tuple[tuple(kinds)]).decode  # type: ignore[misc]  # made at run time
+
+
+def _kinds(struct: type[msgspec.Struct], names: tuple[str, ...]) -> list[Any]:
+    kinds = {field.name: field.type for field in msgspec.structs.fields(struct)}
+    return [kinds[name] for name in names]
+
+
+_read_moved = _decoder(MOVED, CLOCK)
+_read_known = _decoder(KNOWN, JOURNEYS)
+
+
+def pack(state: AccountState) -> Packed:
     """The state as compact bytes."""
-    return _ENCODER.encode(state)
+    return Packed(pack_moved(state), pack_known(state))
 
 
-def unpack(raw: bytes) -> AccountState:
+def pack_moved(state: AccountState) -> bytes:
+    """What nearly every event moves."""
+    fields = _moved(state)
+    raw = _encode(fields)
+    if len(raw) < LARGE:
+        return raw
+    short = shorter(state.profile.measures, state.profile.seen)
+    return squeezed(_encode((*fields[:MEASURES], short, *fields[MEASURES + 1 :])))
+
+
+def pack_known(state: AccountState) -> bytes:
+    """What few events change."""
+    raw = _encode(_known(state))
+    return raw if len(raw) < LARGE else squeezed(raw)
+
+
+def is_known_alike(old: AccountState, new: AccountState) -> bool:
+    """Whether nothing few events change has been written to: what is written to is another object."""
+    return all(map(is_, _known(old), _known(new)))
+
+
+def unpack(state: bytes, known: bytes) -> AccountState:
     """The state from its bytes."""
-    return _DECODER.decode(raw)
+    moved, rest = _read_moved(unsqueezed(state)), _read_known(unsqueezed(known))
+    profile = Profile(**dict(zip(MOVED, moved, strict=False)), **dict(zip(KNOWN, rest, strict=False)))
+    if is_squeezed(state):
+        profile.measures = longer(profile.measures, profile.seen)
+    clock = dict(zip(CLOCK, moved[len(MOVED) :], strict=True))
+    return AccountState(profile, **dict(zip(JOURNEYS, rest[len(KNOWN) :], strict=True)), **clock)
 
 
 def new_state(account: str, created_at: Instant, stamp: int = 0) -> AccountState:

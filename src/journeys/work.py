@@ -147,7 +147,7 @@ class Work:
         """Everything at once, in a fixed number of statements."""
         connection = self.connection
         self._take_receipts()
-        accounts.save(connection, self._before, self.states)
+        accounts.save(connection, self._before, self.states, self.now)
         rows = [outcomes.event_row(*happened) for happened in self._happened]
         bulk.insert(connection, events_table, rows)
         self._save_consents()

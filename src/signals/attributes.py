@@ -147,7 +147,7 @@ def contact_value(profile: Profile, contact: Contact, path: tuple[str, ...], now
         spans = contact.spans
         return [span.role for span in spans if span.since <= now and (span.until is None or span.until > now)]
     if path[0] == "last_seen_at":
-        return iso(contact.last_seen)
+        return iso(profile.seen[contact.id])
     if path[0] == "id":
         return contact.id
     writes = contact.attributes.get(path[0])

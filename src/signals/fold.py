@@ -67,18 +67,20 @@ def remember(
 
 
 def _see(profile: Profile, contact_id: str, at: Instant, touched: set[str]) -> None:
-    known = profile.contacts.get(contact_id)
-    if known is None or at < known.first_seen:
-        touched.add("contacts")  # an absence may count from when someone was first seen
-    if known is None:
-        known = Contact(contact_id, first_seen=at, last_seen=at)
-    elif at > known.last_seen:
-        known = msgspec.structs.replace(known, last_seen=at)
-    elif at < known.first_seen:
-        known = msgspec.structs.replace(known, first_seen=at)
+    last = profile.seen.get(contact_id)
+    if last is None or at > last:
+        profile.seen = {**profile.seen, contact_id: at}
+    if last is None:
+        _put(profile, Contact(contact_id, first_seen=at))
+    elif at < last and at < (known := profile.contacts[contact_id]).first_seen:
+        _put(profile, msgspec.structs.replace(known, first_seen=at))
     else:
         return
-    profile.contacts = {**profile.contacts, contact_id: known}
+    touched.add("contacts")  # an absence may count from when someone was first seen
+
+
+def _put(profile: Profile, contact: Contact) -> None:
+    profile.contacts = {**profile.contacts, contact.id: contact}
 
 
 def _join(profile: Profile, contact_id: str | None, said: Said) -> None:
@@ -87,4 +89,4 @@ def _join(profile: Profile, contact_id: str | None, said: Said) -> None:
     if contact_id is not None:
         contact = profile.contacts[contact_id]
         joins = joined(contact.joins, said.contacts)
-        profile.contacts = {**profile.contacts, contact_id: msgspec.structs.replace(contact, joins=joins)}
+        _put(profile, msgspec.structs.replace(contact, joins=joins))

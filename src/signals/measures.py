@@ -196,7 +196,7 @@ def _left(measure: "Tally | Amounts", state: Any, now: Instant) -> bool:
     return not state[0] or state[0][-1] < (now - measure.keep) // measure.step
 
 
-CROWDED = 32
+CROWDED = 8
 """Keys from which a new one makes place: those that have left every window are forgotten."""
 
 TRIMMED_FROM = 8

@@ -32,6 +32,7 @@ def merge_accounts(kept: Profile, gone: Profile, joins: list[Join]) -> Profile:
     twin.last_event_at = max(kept.last_event_at, gone.last_event_at)
     twin.seq = max(kept.seq, gone.seq)
     twin.attributes = _each(kept.attributes, gone.attributes, newest_writes)
+    twin.seen = _each(kept.seen, gone.seen, max)
     twin.tickets = _each(kept.tickets, gone.tickets, _tickets)
     twin.holds = _each(kept.holds, gone.holds, _holds)
     twin.milestones = _each(kept.milestones, gone.milestones, min)
@@ -65,6 +66,9 @@ def merge_contacts(profile: Profile, old: str, into: str, joins: list[Join]) -> 
     twin = profile.copy()
     gone, kept = twin.contacts.pop(old, None), twin.contacts.get(into)
     if gone is not None:
+        twin.seen = _each(
+            {into: twin.seen[old]}, {each: at for each, at in twin.seen.items() if each != old}, max
+        )
         gone = replace(gone, id=into, roles=_named(gone.roles, (profile.id, old)))
     found = [contact for contact in (kept, gone) if contact is not None]
     if found:
@@ -148,7 +152,6 @@ def _people(kept: Contact, gone: Contact) -> Contact:
         attributes=_each(kept.attributes, gone.attributes, newest_writes),
         roles=_role_sets(kept.roles, gone.roles),
         first_seen=min(kept.first_seen, gone.first_seen),
-        last_seen=max(kept.last_seen, gone.last_seen),
         suppressed=None if suppression is None else suppression.value,
         went_at=_last(kept.went_at, gone.went_at),
         suppression=suppression,

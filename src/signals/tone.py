@@ -26,7 +26,7 @@ HEARD = "support.message_received"
 TEXTS = ("text", "body")
 """Fields of its data the text may stand in; the first that is there counts."""
 
-REMEMBERED = 12
+REMEMBERED = 8
 """Newest messages of a person that say how they write."""
 
 DETAILED = 3
@@ -64,7 +64,7 @@ def _is_mood(value: Any) -> bool:
 
 
 class Tone(Measure):
-    """How each contact writes: the newest messages as `[time, words, is it warm, sentiment or None]`, oldest first.
+    """How each contact writes: the newest messages as `[time, words, is it warm]`, oldest first, and what they come to.
 
     Which words make a message warm, and how short is brief, are policy, and part of what the measure is: under
     another policy it is counted anew from the history.
@@ -89,7 +89,7 @@ class Tone(Measure):
             return old
         warm = self._warm is not None and self._warm.search(text) is not None
         kept = [] if old is None else list(old[:-1])
-        insort(kept, [event.time, words(text), warm, event.data.get("sentiment")], key=_in_order)
+        insort(kept, [event.time, words(text), warm])
         kept = kept[-REMEMBERED:]
         return [*kept, self._word(kept)]
 
@@ -102,12 +102,6 @@ class Tone(Measure):
             length = "detailed"
         warm = sum(entry[2] for entry in kept) * 2 >= len(kept)
         return f"{length} {'warm' if warm else 'neutral'}"
-
-
-def _in_order(entry: list[Any]) -> tuple[Any, ...]:
-    """By time; messages of one instant by what they are, so that their order of arrival does not matter."""
-    time, length, warm, mood = entry
-    return time, length, warm, mood is not None, mood or 0
 
 
 def tone_of(profile: Profile, contact: str) -> Any:

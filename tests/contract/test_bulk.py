@@ -149,6 +149,7 @@ def test_only_rows_of_the_version_before_are_written_over(store: Database, count
             "id": f"a{number:03}",
             "version": version,
             "state": b"%d" % version,
+            "known": b"",
             "due_at": None,
             "stage": None,
         }

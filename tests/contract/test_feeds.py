@@ -10,10 +10,11 @@ from builders import START, playbook, signal
 from journeys.playbook import Playbook, promises_of
 from journeys.service import Service
 from journeys.store import feeds
+from journeys.store.accounts import look
 from journeys.store.database import Database
 from journeys.store.log import EmbeddedLog, LogFeed
-from journeys.store.tables import accounts, open_signals
 from journeys.store.tables import feeds as table
+from journeys.store.tables import open_signals
 from journeys.work import Work
 from seen import composer
 from signals.event import Event
@@ -152,8 +153,7 @@ def test_the_size_of_batches_changes_nothing(store: Database, size: int) -> None
             work.save()
     with store.read() as connection:
         assert connection.execute(sa.select(open_signals.c.account)).all() == []
-        found = connection.execute(sa.select(accounts.c.id, accounts.c.due_at))
-        looks = {row.id: row.due_at for row in found}
+        looks = {state.profile.id: state.due() for state in look(connection, ["acme", "far", "near"])}
     assert looks["near"] == START + 94 * HOUR + 3 * DAY
     assert all(due is not None for due in looks.values())
 

@@ -64,7 +64,7 @@ def look(folder: Path, script: Stream) -> Seen:
             rows(log),
             rows(dead_letters),
             {row.partition: row.next_offset for row in rows(positions)},
-            {row.id: unpack(row.state) for row in rows(accounts)},
+            {row.id: unpack(row.state, row.known) for row in rows(accounts)},
             rows(journeys),
             rows(messages),
             rows(decisions),

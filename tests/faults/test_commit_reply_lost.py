@@ -97,7 +97,7 @@ def go(number: int, account: str = "ash") -> Event:
 def seen(pair: Pair) -> Seen:
     """What there is to check of states and positions."""
     where = {row.partition: row.next_offset for row in pair.rows(positions)}
-    states = {row.id: unpack(row.state) for row in pair.rows(accounts)}
+    states = {row.id: unpack(row.state, row.known) for row in pair.rows(accounts)}
     folded = sorted(pair.rows(events), key=lambda row: (row.received_at, row.id))
     return Seen(Stream((), (), ()), [], 0, folded, pair.rows(log), [], where, states, [], [], [])
 
@@ -112,7 +112,7 @@ def test_a_batch_whose_commit_was_cut_is_folded_exactly_once(pair: Pair, when: C
     assert folded == (2 if when == "after" else 0)
     pair.drain()
     assert pair.proxy.cuts == 1
-    state = {row.id: unpack(row.state) for row in pair.rows(accounts)}["ash"]
+    state = {row.id: unpack(row.state, row.known) for row in pair.rows(accounts)}["ash"]
     assert len(state.journeys) == 2
     assert not pair.rows(log)
     assert not list(i5_positions_and_effects_agree(seen(pair)))

@@ -81,4 +81,4 @@ def test_neither_the_size_of_batches_nor_duplicates_change_anything(
     assert (singly is None) == (cut is None) == (not history)
     assert told == told_too
     if singly is not None and cut is not None:
-        assert unpack(pack(singly)) == unpack(pack(cut))
+        assert unpack(*pack(singly)) == unpack(*pack(cut))

@@ -345,7 +345,7 @@ def test_a_life_leaves_every_given_state_as_it_was_and_is_the_same_each_time(
             before = pack(state)
             reactions = live_through(state, stimulus, book, now)
             assert pack(state) == before
-            state = unpack(pack(reactions[-1].state)) if reactions else state
+            state = unpack(*pack(reactions[-1].state)) if reactions else state
             ids += [decision.id for reaction in reactions for decision in reaction.decisions]
             ids += [message.id for reaction in reactions for message in reaction.messages]
         assert len(set(ids)) == len(ids)

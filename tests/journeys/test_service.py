@@ -128,7 +128,7 @@ def test_states_do_not_depend_on_how_events_are_batched(both: list[Database], si
         for begin in range(0, len(lying), step):
             made.take(lying[begin : begin + step], LATER)
     with both[0].read() as first, both[-1].read() as last:
-        packed = sa.select(accounts.c.id, accounts.c.state).order_by(accounts.c.id)
+        packed = sa.select(accounts.c.id, accounts.c.state, accounts.c.known).order_by(accounts.c.id)
         assert first.execute(packed).all() == last.execute(packed).all()
     for table in (journeys, messages, tasks, decisions, events):
         assert rows(both[0], table) == rows(both[-1], table), table.name

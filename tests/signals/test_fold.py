@@ -35,7 +35,7 @@ def seen(profile: Profile) -> dict[str, Any]:
                 is_open(contact),
                 contact.suppressed,
                 contact.first_seen,
-                contact.last_seen,
+                profile.seen[contact.id],
             )
             for name, contact in profile.contacts.items()
         },

@@ -124,7 +124,7 @@ def test_people_who_become_one_hold_the_roles_of_both_and_are_seen_since_the_fir
     ann = merged.contacts["ann"]
     assert list(merged.contacts) == ["ann"]
     assert roles(merged, "ann") == [("admin", 2, None), ("champion", 1, None)]
-    assert (ann.first_seen, ann.last_seen) == (after_start("1h"), after_start("4h"))
+    assert (ann.first_seen, merged.seen) == (after_start("1h"), {"ann": after_start("4h")})
     assert [held.contact for held in holders(merged, "champion", AT)] == ["ann"]
 
 
@@ -159,9 +159,9 @@ def test_a_signal_open_at_either_is_open_since_then_with_the_worse_severity() ->
 def test_every_part_of_a_profile_says_how_it_is_merged() -> None:
     """A new field fails here until `signals.merge` knows what becomes of it."""
     merged = {
-        Profile: "id created_at given_created_at last_event_at seq attributes contacts tickets holds milestones orders "
+        Profile: "id created_at given_created_at last_event_at seq attributes contacts seen tickets holds milestones orders "
         "measures signals segments given_tags tag_words tags stage stage_since look_at waits health joins",
-        Contact: "id attributes roles left_at first_seen last_seen suppressed spans went_at suppression joins",
+        Contact: "id attributes roles left_at first_seen suppressed spans went_at suppression joins",
         Ticket: "opened_at updated_at solved_at priority topic",
         SignalState: "open since severity level fired last_fired date edges evidence",
     }

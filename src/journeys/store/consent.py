@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from journeys.store import bulk
-from journeys.store.accounts import address_key
+from journeys.store.searched import address_key
 from journeys.store.tables import aliases, consents, suppressions
 from signals.event import Event
 from signals.fold import suppression_cause

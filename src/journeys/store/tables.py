@@ -196,8 +196,9 @@ accounts = sa.Table(
     metadata,
     _column("id", Text, primary_key=True),
     _column("version", Big),
-    _column("state", Bytes),
-    _maybe("due_at", At),
+    _column("state", Bytes),  # what events move
+    _column("known", Bytes),  # what few of them change
+    _maybe("due_at", At),  # when to look at it at the latest; it may be early
     _column("created_at", At),
     _column("last_event_at", At),
     _column("live_journeys", Int),
@@ -209,6 +210,7 @@ accounts = sa.Table(
     sa.Index("ix_accounts_owner", "owner", "id"),
     sa.Index("ix_accounts_stage", "stage", "id"),
     sa.Index("ix_accounts_band", "band", "id"),
+    postgresql_with={"fillfactor": 60},  # room for the next version beside the one it follows
 )
 contacts = sa.Table(
     "contacts",

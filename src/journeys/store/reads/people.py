@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from journeys.naming import ACCOUNT, CONTACT
 from journeys.state import AccountState, unpack
-from journeys.store.accounts import load
+from journeys.store.accounts import PACKED, load
 from journeys.store.feeds import stale
 from journeys.store.identities import current, externals
 from journeys.store.reads.page import DEFAULT_LIMIT, Listing, Page, fetch
@@ -39,7 +39,7 @@ def accounts(
 
     Every filter is asked of an index but `q`, which reads on in order of ids until the page is full. Raises BadCursor.
     """
-    query = sa.select(table.c.state)
+    query = sa.select(*PACKED)
     for column, value in ((table.c.stage, stage), (table.c.owner, owner), (table.c.band, band)):
         query = query if value is None else query.where(column == value)
     if segment is not None:
@@ -54,7 +54,7 @@ def accounts(
     silent = stale(connection, now)
 
     def shape(rows: Sequence[sa.Row[Any]]) -> list[dict[str, Any]]:
-        return _accounts_json(connection, [unpack(row.state) for row in rows], now, silent)
+        return _accounts_json(connection, [unpack(row.state, row.known) for row in rows], now, silent)
 
     return fetch(connection, query, _BY_ID, shape, limit, cursor)
 
@@ -131,7 +131,7 @@ def contact_json(profile: Profile, contact: Contact, now: Instant) -> dict[str, 
         "roles": spans,
         "open": is_open(contact),
         "suppressed": contact.suppressed,
-        "last_seen_at": iso_or_none(contact.last_seen or None),
+        "last_seen_at": iso_or_none(profile.seen.get(contact.id)),
     }
 
 
