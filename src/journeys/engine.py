@@ -96,8 +96,11 @@ class Run:
         self.state.ended = {**self.state.ended, ledger_key(journey.play, journey.key): self.now}
         if journey.pending or journey.calls:
             self.dead.append(journey.id)
-        if self.playbook.version(journey.play, journey.version).play.close_tasks:
-            self.close_tasks.append(journey.id)
+        by_itself = status is JourneyStatus.COMPLETED and reason is None
+        if self.playbook.version(journey.play, journey.version).play.close_tasks and not by_itself:
+            self.close_tasks.append(
+                journey.id
+            )  # what a journey leaves behind when it is done is still to be done
         ended = msgspec.structs.replace(
             journey,
             status=status,
@@ -107,8 +110,9 @@ class Run:
             waiting_since=None,
             pending=[],
             calls=[],
+            fallbacks=[],
         )
-        if status is JourneyStatus.COMPLETED and reason is None:
+        if by_itself:
             self.state.goals = [*self.state.goals, *self.watching_goal(ended)]
         return self.put(ended)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from channels.message import identity
 from signals.event import Event
-from signals.instant import Instant, iso, iso_or_none
+from signals.instant import Duration, Instant, iso, iso_or_none
 
 
 class JourneyStatus(StrEnum):
@@ -50,12 +50,30 @@ class Cause(msgspec.Struct, frozen=True):
         }
 
 
+class Fallback(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done where an in-app message is not seen `within` of being shown: the same on another channel.
+
+    `at` is that instant once it is shown. `step`, `visit`, `place` and `data` are those of the message.
+    """
+
+    message: str
+    step: str
+    visit: int
+    place: int
+    contact: str
+    role: str
+    channel: str
+    within: Duration
+    data: dict[str, Any] | None = None
+    at: Instant | None = None
+
+
 class Journey(msgspec.Struct, frozen=True, kw_only=True):
     """One journey; every move makes a new value.
 
     `step` is the step it stands at (None: all done, waiting for its messages to settle), `waiting_since` when that
     wait began, `wakes_at` when to look at it again without an event; `pending` are its unsettled messages, `calls` its
-    unsettled webhooks; `visits` counts how often each step was entered. `arm` is `holdout`, `control` or an experiment's arm.
+    unsettled webhooks, `fallbacks` what becomes of in-app messages nobody sees; `visits` counts how often each step was entered. `arm` is `holdout`, `control` or an experiment's arm.
     """
 
     id: str
@@ -76,6 +94,7 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     visits: dict[str, int] = {}
     pending: list[str] = []
     calls: list[str] = []
+    fallbacks: list[Fallback] = []
     cause: Cause | None = None
     severity: str | None = None
 

@@ -91,8 +91,8 @@ class Merging:
             profile = merge_contacts(state.profile, merge.old, merge.into, merge.joins)
             if merge.old in state.profile.contacts and merge.old != merge.into:
                 profile = self._counted(profile, keyed)
-            journeys = [_caused_by(journey, merge.old, merge.into) for journey in state.journeys]
-            goals = [_caused_by(journey, merge.old, merge.into) for journey in state.goals]
+            journeys = [_of_person(journey, merge.old, merge.into) for journey in state.journeys]
+            goals = [_of_person(journey, merge.old, merge.into) for journey in state.goals]
             self._put(replace(state, profile=profile, journeys=journeys, goals=goals))
 
     # ── both ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,8 +133,10 @@ def _later(kept: dict[str, Instant], gone: dict[str, Instant]) -> dict[str, Inst
     return {key: max(kept[key], gone[key]) for key in kept.keys() & gone.keys()}
 
 
-def _caused_by(journey: Journey, old: str, into: str) -> Journey:
+def _of_person(journey: Journey, old: str, into: str) -> Journey:
+    """The journey where a person goes by another id: who caused it, and whose messages wait to be seen."""
     cause = journey.cause
-    if cause is None or cause.contact != old:
-        return journey
-    return replace(journey, cause=replace(cause, contact=into))
+    if cause is not None and cause.contact == old:
+        cause = replace(cause, contact=into)
+    fallbacks = [replace(each, contact=into) if each.contact == old else each for each in journey.fallbacks]
+    return replace(journey, cause=cause, fallbacks=fallbacks)

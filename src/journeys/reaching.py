@@ -7,10 +7,10 @@ import msgspec
 from channels.address import BadAddress, normalise
 from channels.message import NOBODY, Message, MessageClass, identity, message_id
 from journeys.engine import Run, TaskOrder
-from journeys.journey import Journey
+from journeys.journey import Fallback, Journey
 from plays.offers import OFFER_MADE, CompiledOffer, choose
 from plays.play import CompiledPlay, Op
-from plays.recipients import Lane, lanes
+from plays.recipients import Lane, lanes, reachable
 from plays.steps import MessageStep, OfferStep, TaskStep, WebhookStep
 from signals.event import Event
 from signals.profile import address
@@ -34,18 +34,44 @@ def message_step(
     """A message for each lane that somebody stands in; `data` is what its content sees beside the profile."""
     visit, visits = entered(journey, op)
     journey = msgspec.structs.replace(journey, visits=visits)
-    pending, vacant = [], []
+    pending, vacant, fallbacks = [], [], []
     for place, lane in enumerate(lanes(op.body, run.profile, run.now)):
         if lane.contact is None:
             vacant.append(lane)
             continue
-        message = _message(run, journey, op, lane, visit, place, play, data)
+        message = message_for(run, journey, op, lane, visit, place, play, data)
         run.messages.append(message)
         pending.append(message.id)
+        fallbacks += _fallback(op.body, message, lane)
     for lane in vacant:
         _vacant(run, journey, op, lane, visit, play)
-    journey = msgspec.structs.replace(journey, pending=pending)
+    fallbacks = [*journey.fallbacks, *fallbacks]
+    journey = msgspec.structs.replace(journey, pending=pending, fallbacks=fallbacks)
     return moved_to(journey, op.vacant if vacant and op.vacant is not None else op.next)
+
+
+def _fallback(body: MessageStep, message: Message, lane: Lane) -> list[Fallback]:
+    """What becomes of an in-app message that is not seen: the next channel of the step the person can be reached on."""
+    contact = lane.contact
+    if contact is None or message.channel != "in_app" or message.arm_control:
+        return []
+    after = body.channel[body.channel.index("in_app") + 1 :]
+    channel = next((each for each in after if reachable(contact, each)), None)
+    if channel is None:
+        return []
+    return [
+        Fallback(
+            message=message.id,
+            step=message.step,
+            visit=message.visit,
+            place=message.lane,
+            contact=contact.id,
+            role=lane.role,
+            channel=channel,
+            within=body.seen_within,
+            data=message.data,
+        )
+    ]
 
 
 def _vacant(run: Run, journey: Journey, op: Op, lane: Lane, visit: int, play: CompiledPlay) -> None:
@@ -132,7 +158,7 @@ def _find_person(role: str, account: str) -> TaskStep:
     )
 
 
-def _message(
+def message_for(
     run: Run,
     journey: Journey,
     op: Op,
@@ -141,13 +167,15 @@ def _message(
     place: int,
     play: CompiledPlay,
     data: dict[str, Any] | None,
+    fallback: int = 0,
 ) -> Message:
+    """The message for one lane; `fallback` counts the channels given up before."""
     body: MessageStep = op.body
     contact = lane.contact
     assert contact is not None
     content = run.playbook.content(body.content, lane.role, run.profile.stage)
     return Message(
-        id=message_id(journey.id, op.id, visit, contact.id),
+        id=message_id(journey.id, op.id, visit, contact.id, fallback),
         journey=journey.id,
         play=journey.play,
         version=journey.version,

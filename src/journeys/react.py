@@ -18,6 +18,7 @@ from journeys.journey import Decision, Journey, JourneyStatus
 from journeys.migrating import migrated
 from journeys.playbook import Playbook
 from journeys.state import AccountState
+from journeys.unseen import SEEN, note_seen, settled
 from journeys.walking import advance
 from signals.event import Event
 from signals.fold import after, remember
@@ -54,10 +55,11 @@ class Reaction(msgspec.Struct):
 
 
 class Settled(NamedTuple):
-    """News from the dispatcher: these messages of a journey have reached their end."""
+    """News from the dispatcher: these messages of a journey have reached their end, or are `shown` in-app."""
 
     journey: str
     messages: frozenset[str]
+    shown: bool = False
 
 
 class Exit(NamedTuple):
@@ -97,6 +99,9 @@ def react(
         run = Run(state, playbook, now)
         if not _note(run, stimulus):
             return reaction
+    elif event is not None and state.journeys and event.type in SEEN:
+        run = Run(state, playbook, now)
+        note_seen(run, event)
     profile, touched = _taken(state.profile, event, playbook, now)
     if new or _is_due(stimulus, profile, now):
         touched = None
@@ -244,9 +249,7 @@ def _note(run: Run, stimulus: Settled | Exit) -> bool:
     if isinstance(stimulus, Exit):
         run.finish(journey, JourneyStatus.EXITED, stimulus.reason)
     else:
-        pending = [message for message in journey.pending if message not in stimulus.messages]
-        calls = [message for message in journey.calls if message not in stimulus.messages]
-        run.put(msgspec.structs.replace(journey, pending=pending, calls=calls))
+        run.put(settled(journey, stimulus.messages, stimulus.shown, run.now))
     return True
 
 

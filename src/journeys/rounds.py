@@ -180,7 +180,7 @@ class Round:
         shown = self._worded(judgement.applied_to(message))
         moved = replace(shown, status=Status.SENT, reason=None, sent_at=self._now, next_attempt_at=None)
         self._work.decide([decision_on(moved, judgement, self._now)])
-        tell(self._work, message, self._reached)
+        tell(self._work, message, self._reached, shown=True)
         return Move(moved, "settled", self._now, self._released(message))
 
     def _handed(self, message: Message, judgement: Judgement) -> Move:
@@ -218,6 +218,6 @@ def wake_outranked(connection: sa.Connection, moves: Sequence[Move], now: Instan
     sending.wake_held(connection, "outranked", now, people=left)
 
 
-def tell(work: Work, message: Message, reached: Instant) -> None:
-    """The message's journey goes on without it."""
-    work.feel(message.account, Settled(message.journey, frozenset([message.id])), reached)
+def tell(work: Work, message: Message, reached: Instant, shown: bool = False) -> None:
+    """The message's journey goes on without it, or waits for the person to see what is `shown` in-app."""
+    work.feel(message.account, Settled(message.journey, frozenset([message.id]), shown), reached)

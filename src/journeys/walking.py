@@ -10,6 +10,7 @@ from channels.message import identity
 from journeys.engine import Run
 from journeys.journey import Journey, JourneyStatus, share
 from journeys.reaching import entered, message_step, moved_to, offer_step, task_step, webhook_step
+from journeys.unseen import fall_through, next_fallback
 from plays.experiments import place_in
 from plays.play import CompiledPlay, Op
 from plays.recipients import lanes
@@ -31,6 +32,7 @@ def advance(run: Run, journey: Journey) -> Journey:
     play = run.playbook.version(journey.play, journey.version)
     if play.paused:
         return run.put(msgspec.structs.replace(journey, wakes_at=None))
+    journey = fall_through(run, journey, play)
     while journey.step is not None or not (journey.pending or journey.calls):
         if journey.step is None:
             return run.finish(journey, JourneyStatus.COMPLETED, None)
@@ -51,7 +53,7 @@ def advance(run: Run, journey: Journey) -> Journey:
 
 def _wakes_at(run: Run, journey: Journey, play: CompiledPlay) -> Instant | None:
     """When this journey is to be looked at without an event: its wait, its exit, its goal."""
-    moment, wakes = run.moment(journey), None
+    moment, wakes = run.moment(journey), next_fallback(journey)
     for node in (play.exit, play.goal):
         if node is not None:
             wakes = soonest(wakes, node.test(moment)[1])
