@@ -166,6 +166,12 @@ def test_nobody_in_the_role_is_a_task_to_find_somebody() -> None:
     assert found["tasks"]["roles"][0]["count"] == 3
 
 
+def test_a_webhook_is_for_nobody_and_counted_by_its_channel() -> None:
+    call = {"webhook": {"endpoint": "desk", "data": {"account": "{{ account.id }}"}}}
+    found = tried("rescue", drafts([{**RESCUE, "steps": [call]}]), [told("a", "go", 0)], END)
+    assert [(role["role"], role["count"]) for role in found["messages"]["roles"]] == [("webhook", 1)]
+
+
 def test_what_live_plays_did_to_accounts_is_done_by_the_run_itself() -> None:
     """The history holds the tag a live journey gave; here the run gives it, or does not."""
     tagging = {"key": "tagging", "trigger": {"event": "x"}, "steps": [{"update": {"tags": {"add": ["met"]}}}]}

@@ -81,7 +81,11 @@ class Post:
 
         def make() -> ContentFailure | None:
             journey = next((one for one in state.journeys if one.id == message.journey), None)
-            made = self._composer.compose(message, state.profile, journey, self._playbook, now)
+            made = (
+                self._composer.call(message, state.profile, journey, now)
+                if message.channel == "webhook"
+                else self._composer.compose(message, state.profile, journey, self._playbook, now)
+            )
             return made if isinstance(made, ContentFailure) else None
 
         return make

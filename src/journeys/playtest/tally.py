@@ -141,7 +141,7 @@ class Tally:
         reason = None if message.reason is None else message.reason.value
         self.settled[_named(message.status, reason)] += 1
         if message.status is Status.SENT:
-            self.sent[message.role or "", now // DAY] += 1
+            self.sent[message.role or message.channel, now // DAY] += 1  # a webhook is for nobody
 
     def _once(self, kind: str, message: str, play: str) -> None:
         if (kind, message, play) not in self._noted:
