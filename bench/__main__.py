@@ -3,12 +3,13 @@
 import json
 import sys
 
-from bench import backtest, conditions, pipeline, state_size, timeflips
+from bench import backtest, conditions, journeys, pipeline, state_size, timeflips
 
 FIGURES = {
     "pipeline": pipeline.run,
     "conditions": conditions.run,
     "backtest": backtest.run,
+    "journeys": journeys.run,
     "timeflips": timeflips.run,
     "state": state_size.run,
 }

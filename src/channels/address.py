@@ -6,6 +6,7 @@ rewrites it (guarantees 0.7, I20, B48-B53). Pure: no DNS is asked.
 """
 
 import re
+from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -34,6 +35,12 @@ def normalise(address: str) -> str:
     """
     if not isinstance(address, str):
         raise BadAddress("an e-mail address must be text")
+    return _normal(address)
+
+
+@lru_cache(maxsize=20_000)
+def _normal(address: str) -> str:
+    """The newest are remembered: an address is asked for at every message to it, and at every judgement of one."""
     candidate = address.strip(" ").translate(_FULL_WIDTH)
     if len(candidate) > MAX_LENGTH:
         raise BadAddress(f"the address is longer than {MAX_LENGTH} characters")

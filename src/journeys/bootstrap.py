@@ -20,7 +20,7 @@ from journeys.assets import asset
 from journeys.clock import Clock, Pulse, run_clock, run_dispatcher
 from journeys.composer import Composer, Office
 from journeys.definitions import Draft
-from journeys.dispatcher import Dispatcher
+from journeys.dispatcher import CLAIM, Dispatcher
 from journeys.filling import Filler
 from journeys.gate import Gate
 from journeys.hooks import Hooks
@@ -28,6 +28,7 @@ from journeys.ingest import GroupCommit, KafkaIngest, Outlet, SetAside
 from journeys.life import WAITING
 from journeys.playbooks import Playbooks
 from journeys.rehearsal import Trials
+from journeys.rounds import GROUP
 from journeys.service import Service
 from journeys.settings import Settings
 from journeys.shipped import shipped_mappers
@@ -89,8 +90,14 @@ class Parts:
         self.filler = Filler(self.database, self.service)
         self.mail: MailChannel = _mail(settings)
         self.webhooks = Webhooks(settings.webhooks, now, networks=map(ip_network, settings.webhook_networks))
+        kept = settings.smtp_url is None and not settings.webhooks  # what is only kept cannot be in doubt
         self.dispatcher = Dispatcher(
-            self.database, self.playbooks, self.composer, self.mail, webhooks=self.webhooks
+            self.database,
+            self.playbooks,
+            self.composer,
+            self.mail,
+            webhooks=self.webhooks,
+            group=CLAIM if kept else GROUP,
         )
         self.log = EmbeddedLog(self.database, settings.log_partitions)
         self.kafka: Any = _kafka_outlet(settings)

@@ -25,7 +25,7 @@ from signals.event import Event
 from signals.instant import Instant
 
 CLAIM = 200
-"""Messages judged per round."""
+"""Messages judged per round, and the group where what is handed over stays in the house and cannot be in doubt."""
 
 _DIED = InDoubt("the process that handed it over died")
 
@@ -41,8 +41,10 @@ class Dispatcher:
         mail: MailChannel,
         oldest_unread: Callable[[], Instant | None] = lambda: None,
         webhooks: Channel[Call] | None = None,
+        group: int = GROUP,
     ) -> None:
-        """Without `webhooks` calls are kept and not posted."""
+        """Without `webhooks` calls are kept and not posted. `group`: how many are handed over per commit."""
+        self.group = group
         self._database, self._playbook, self._composer, self._mail = database, playbook, composer, mail
         self._webhooks: Channel[Call] = Calls() if webhooks is None else webhooks
         self.oldest_unread = oldest_unread
@@ -64,13 +66,14 @@ class Dispatcher:
     def round(self, now: Instant) -> int:
         """One group: judged, handed over, sent, recorded."""
         with self._database.read() as connection:
-            due = sending.due_messages(connection, now, CLAIM)
+            due = sending.due_messages(connection, now, max(CLAIM, self.group))
         if not due:
             return 0
+        some = _as_many_as_may_go(due, self.group)
         reached = self.reached(now)
         with self._database.write() as connection:
-            work = self.work(connection, self._playbook(), {account for _, account in due}, reached)
-            parcels, moved = Round(connection, work, self._composer, due, now, reached).judge()
+            work = self.work(connection, self._playbook(), {account for _, account in some}, reached)
+            parcels, moved = Round(connection, work, self._composer, some, now, reached, self.group).judge()
         if parcels:
             self._record(self._post(parcels), now)
         return moved
@@ -130,6 +133,19 @@ class Dispatcher:
             work.save()
             wake_outranked(connection, moves, now)
         return len(moves)
+
+
+def _as_many_as_may_go(due: Iterable[sending.Due], group: int) -> list[tuple[str, str]]:
+    """Of what is due, best rank first: all that stays with us, and no more than a group of what goes out. To judge and
+    render what could not be handed over in this round would be work for nothing: it is judged when it can be.
+    """
+    some: list[tuple[str, str]] = []
+    outward = 0
+    for message in due:
+        outward += message.channel != "in_app"
+        if message.channel == "in_app" or outward <= group:
+            some.append((message.id, message.account))
+    return some
 
 
 def _homes(connection: sa.Connection, ids: Sequence[str]) -> set[str]:

@@ -1,7 +1,7 @@
 """A round of the dispatcher: everything that is due judged under the locks of its accounts, in one transaction.
 
 What must not go is settled, in-app messages are delivered (they are rows of our own), and what goes outside is handed
-over: up to `GROUP` parcels wait for their conversations.
+over: up to a group of parcels wait for their conversations.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from journeys.work import Work
 from signals.instant import MINUTE, SECOND, Instant
 
 GROUP = 20
-"""E-mails handed over per commit: at most this many are in doubt after a crash."""
+"""E-mails and webhooks handed over per commit: at most this many are in doubt after a crash."""
 
 LEASE = 15 * MINUTE
 """How long a conversation may take before its message counts as in doubt (RFC 5321 grants 10 min after the dot)."""
@@ -60,8 +60,10 @@ class Round:
         due: Sequence[tuple[str, str]],
         now: Instant,
         reached: Instant,
+        group: int = GROUP,
     ) -> None:
-        """`work` is open on the accounts of the `due` messages, (id, account) each."""
+        """`work` is open on the accounts of the `due` messages, (id, account) each; `group` of them go out at most."""
+        self._group = group
         self._connection, self._work, self._composer = connection, work, composer
         self._now, self._reached = now, reached
         self._playbook = work.playbook
@@ -146,7 +148,7 @@ class Round:
                 moves.append(self._stopped(message, judgement))
             elif message.channel == "in_app":
                 moves.append(self._delivered(message, judgement))
-            elif len(parcels) < GROUP and room[kind := _rated_as(message)] > 0:
+            elif len(parcels) < self._group and room[kind := _rated_as(message)] > 0:
                 room[kind] -= 1
                 handed = self._handed(message, judgement)
                 moves.append(handed)
@@ -157,8 +159,8 @@ class Round:
         """How many may be handed over now: a group, or what the last second leaves of the channel's rate."""
         rate = self._playbook.policies.channel_rate.of(channel)
         if rate is None:
-            return GROUP
-        return min(GROUP, max(1, int(rate)) - len(ledger.channel_charges[channel]))
+            return self._group
+        return min(self._group, max(1, int(rate)) - len(ledger.channel_charges[channel]))
 
     def _stopped(self, message: Message, judgement: Judgement) -> Move:
         """Held, or settled without being sent; news leaves a decision."""

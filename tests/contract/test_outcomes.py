@@ -99,11 +99,11 @@ def test_due_messages_come_by_rank_and_only_those_nobody_has(store: Database) ->
     ]
     with store.write() as connection:
         outcomes.insert_messages(connection, made)
-        assert sending.due_messages(connection, START + HOUR, 10) == [("m001", "acme"), ("m000", "acme")]
-        assert sending.due_messages(connection, START + HOUR, 1) == [("m001", "acme")]
+        assert sending.due_messages(connection, START + HOUR, 10) == [("m001", "acme", "email"), ("m000", "acme", "email")]
+        assert sending.due_messages(connection, START + HOUR, 1) == [("m001", "acme", "email")]
         assert sending.next_message_due(connection) == START
         sending.save_moves(connection, [sending.Move(made[1], "claimed")])
-        assert sending.due_messages(connection, START + HOUR, 10) == [("m000", "acme")]
+        assert sending.due_messages(connection, START + HOUR, 10) == [("m000", "acme", "email")]
 
 
 def test_what_is_held_for_an_account_is_woken_with_it(store: Database) -> None:
@@ -111,7 +111,7 @@ def test_what_is_held_for_an_account_is_woken_with_it(store: Database) -> None:
     with store.write() as connection:
         outcomes.insert_messages(connection, [message(0, **held), message(1, account="other", **held)])
         sending.wake_held(connection, "account_hold", START, accounts=["acme"])
-        assert sending.due_messages(connection, START, 10) == [("m000", "acme")]
+        assert sending.due_messages(connection, START, 10) == [("m000", "acme", "email")]
 
 
 def test_the_ledger_has_what_was_sent_suppressed_and_allowed(store: Database) -> None:

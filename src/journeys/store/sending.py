@@ -1,7 +1,7 @@
 """What the dispatcher asks and writes: due messages, the facts for judging them in bulk, the send protocol's states."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -50,15 +50,23 @@ class Ledger(msgspec.Struct):
     channel_charges: dict[str, list[Instant]] = {}
 
 
-def due_messages(connection: sa.Connection, now: Instant, limit: int) -> list[tuple[str, str]]:
-    """(id, account) of messages to be judged now, best rank first; nothing is locked yet."""
+class Due(NamedTuple):
+    """A message that is to be judged."""
+
+    id: str
+    account: str
+    channel: str
+
+
+def due_messages(connection: sa.Connection, now: Instant, limit: int) -> list[Due]:
+    """Messages to be judged now, best rank first; nothing is locked yet."""
     wanted = (
-        sa.select(messages.c.id, messages.c.account)
+        sa.select(messages.c.id, messages.c.account, messages.c.channel)
         .where(_WAITING, messages.c.next_attempt_at <= now, messages.c.delivery == "new")
         .order_by(messages.c.priority.desc(), messages.c.next_attempt_at, messages.c.id)
         .limit(limit)
     )
-    return [(row.id, row.account) for row in connection.execute(wanted)]
+    return [Due(*row) for row in connection.execute(wanted)]
 
 
 def next_message_due(connection: sa.Connection) -> Instant | None:
@@ -70,13 +78,15 @@ def next_message_due(connection: sa.Connection) -> Instant | None:
 
 def accounts_of(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
     """The accounts of these messages."""
-    wanted = sa.select(messages.c.account).where(messages.c.id.in_(list(ids)))
+    wanted = sa.select(messages.c.account).where(bulk.among(connection, messages.c.id, ids))
     return set(connection.execute(wanted).scalars())
 
 
 def load_waiting(connection: sa.Connection, ids: Sequence[str]) -> list[Message]:
     """Those of these messages that still wait, read under the locks of their accounts."""
-    wanted = sa.select(messages).where(messages.c.id.in_(list(ids)), _WAITING, messages.c.delivery == "new")
+    wanted = sa.select(messages).where(
+        bulk.among(connection, messages.c.id, ids), _WAITING, messages.c.delivery == "new"
+    )
     return [message_of(row) for row in connection.execute(wanted)]
 
 
@@ -88,17 +98,21 @@ def load_ledger(
     houses = sorted({message.account for message in judged})
     ledger = Ledger()
     _load_charges(connection, ledger, people, houses, now)
-    rows = connection.execute(sa.select(messages).where(messages.c.contact.in_(people), _WAITING))
+    rows = connection.execute(
+        sa.select(messages).where(bulk.among(connection, messages.c.contact, people), _WAITING)
+    )
     for row in rows:
         ledger.queued.setdefault(row.contact, []).append(message_of(row))
-    here = sa.select(contacts.c.id).where(contacts.c.id.in_(people), contacts.c.is_open)
+    here = sa.select(contacts.c.id).where(bulk.among(connection, contacts.c.id, people), contacts.c.is_open)
     ledger.at_home = set(connection.execute(here.distinct()).scalars())
     keys = list(address_keys)
     found = sa.select(suppressions.c.address_key, suppressions.c.cause).where(
-        suppressions.c.address_key.in_(keys)
+        bulk.among(connection, suppressions.c.address_key, keys)
     )
     ledger.suppressed = dict(connection.execute(found).all())
-    ledger.consents = strictest(connection.execute(sa.select(consents).where(consents.c.contact.in_(people))))
+    ledger.consents = strictest(
+        connection.execute(sa.select(consents).where(bulk.among(connection, consents.c.contact, people)))
+    )
     ledger.stopped = is_stopped(connection)
     return ledger
 
@@ -113,8 +127,8 @@ def _load_charges(
         messages.c[name] for name in ("journey", "step", "visit", "arm_control", "charged_at", "released_at")
     ]
     recent = messages.c.charged_at > now - LOOK_BACK
-    by_contact = sa.select(*columns).where(messages.c.contact.in_(people), recent)
-    by_account = sa.select(*columns).where(messages.c.account.in_(houses), recent)
+    by_contact = sa.select(*columns).where(bulk.among(connection, messages.c.contact, people), recent)
+    by_account = sa.select(*columns).where(bulk.among(connection, messages.c.account, houses), recent)
     for row in connection.execute(by_contact):
         ledger.charges_by_contact.setdefault(row.contact, []).append(Charge(*row))
     for row in connection.execute(by_account):
@@ -170,7 +184,11 @@ def wake_held(
     """Judge held messages again now: what held them, for accounts or for people, may be over."""
     for column, wanted in ((messages.c.account, list(accounts)), (messages.c.contact, list(people))):
         if wanted:
-            held = sa.and_(column.in_(wanted), messages.c.status == "held", messages.c.reason == reason)
+            held = sa.and_(
+                bulk.among(connection, column, wanted),
+                messages.c.status == "held",
+                messages.c.reason == reason,
+            )
             connection.execute(sa.update(messages).where(held).values(next_attempt_at=now))
 
 
@@ -217,7 +235,7 @@ def save_renderings(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -
 def load_sent(connection: sa.Connection, ids: Sequence[str]) -> list[Message]:
     """Messages that were handed over: sent, delivered, or in doubt."""
     wanted = sa.select(messages).where(
-        messages.c.id.in_(list(ids)), messages.c.status.in_(("sent", "delivered", "in_doubt"))
+        bulk.among(connection, messages.c.id, ids), messages.c.status.in_(("sent", "delivered", "in_doubt"))
     )
     return [message_of(row) for row in connection.execute(wanted)]
 
@@ -258,6 +276,8 @@ class Handed(msgspec.Struct, frozen=True):
 def load_handed(connection: sa.Connection, ids: Sequence[str]) -> list[Handed]:
     """Those of these messages that were handed over and have no outcome yet."""
     wanted = sa.select(messages).where(
-        messages.c.id.in_(list(ids)), messages.c.delivery == "handed", messages.c.status == "queued"
+        bulk.among(connection, messages.c.id, ids),
+        messages.c.delivery == "handed",
+        messages.c.status == "queued",
     )
     return [Handed(message_of(row), row.charged_at, row.released_at) for row in connection.execute(wanted)]
