@@ -99,7 +99,10 @@ def test_due_messages_come_by_rank_and_only_those_nobody_has(store: Database) ->
     ]
     with store.write() as connection:
         outcomes.insert_messages(connection, made)
-        assert sending.due_messages(connection, START + HOUR, 10) == [("m001", "acme", "email"), ("m000", "acme", "email")]
+        assert sending.due_messages(connection, START + HOUR, 10) == [
+            ("m001", "acme", "email"),
+            ("m000", "acme", "email"),
+        ]
         assert sending.due_messages(connection, START + HOUR, 1) == [("m001", "acme", "email")]
         assert sending.next_message_due(connection) == START
         sending.save_moves(connection, [sending.Move(made[1], "claimed")])
