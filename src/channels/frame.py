@@ -50,12 +50,17 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """A brand colour as it can be read: `link` on white, `link_dark` on the dark sheet, `on_accent` on itself."""
+    """A brand colour as it can be read: `link` on white, `link_dark` on the dark sheet, `on_accent` on itself.
+
+    `tint` and `tint_dark` are the sheets with a breath of it, for boxes that text stands on.
+    """
 
     accent: str
     on_accent: str
     link: str
     link_dark: str
+    tint: str
+    tint_dark: str
 
 
 @lru_cache(maxsize=64)
@@ -68,6 +73,8 @@ def palette(colour: str) -> Palette:
         _written(text),
         _written(_moved(accent, towards=_INK, on=_WHITE)),
         _written(_moved(accent, towards=_WHITE, on=_SHEET_DARK)),
+        _written(_mixed(accent, _WHITE, 0.93)),
+        _written(_mixed(accent, _SHEET_DARK, 0.8)),
     )
 
 

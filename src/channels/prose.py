@@ -31,7 +31,8 @@ _TAGS = set(
     "p br strong em s a ul ol li blockquote code pre h1 h2 h3 h4 hr table thead tbody tr th td".split()  # noqa: SIM905
 )
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
-_CLASSES = {"a": {"button"}, "p": {"button"}}
+_CLASSES = {"a": {"button"}, "p": {"button", "note", "sign"}}
+_MARK = re.compile(r"\s*\{\.(note|sign)\}\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +49,23 @@ def convert(markdown: str) -> Prose:
 
     Raises RenderFailed("bad_link") for a link that is not absolute, on a web or mail address.
 
-    A link alone in its paragraph followed by `{.button}` is a button: `[Book a call](https://…){.button}`.
+    A link alone in its paragraph followed by `{.button}` is a button: `[Book a call](https://…){.button}`. A paragraph
+    that ends in `{.note}` stands in a box of its own, one that ends in `{.sign}` is a signature.
     """
-    tokens = _PARSER.parse(markdown)
+    tokens = _PARSER.parse(_LONE_MARK.sub("", markdown))
     for token in tokens:
         for child in token.children or ():
             if child.type == "link_open":
                 child.attrSet("href", _marked(str(child.attrGet("href") or "")))
     _mark_buttons(tokens)
+    _mark_paragraphs(tokens)
     html = _sanitise(_PARSER.renderer.render(tokens, _PARSER.options, {}))
     tree = SyntaxTreeNode(tokens)
     return Prose(html, "\n\n".join(_blocks(tree.children)), _summary(tree))
 
+
+_LONE_MARK = re.compile(r"^[ \t]*\{\.(?:note|sign)\}[ \t]*$", re.MULTILINE)
+"""A mark whose paragraph came to nothing."""
 
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
 
@@ -103,6 +109,17 @@ def _mark_buttons(tokens: Sequence[Token]) -> None:
             children.pop()
             children[0].attrSet("class", "button")
             opening.attrSet("class", "button")
+
+
+def _mark_paragraphs(tokens: Sequence[Token]) -> None:
+    """Only paragraphs of the text itself are boxed, not those of lists; the mark is never shown."""
+    for opening, inline in pairwise(tokens):
+        last = inline.children[-1] if inline.children else inline
+        mark = _MARK.search(last.content) if last.type == "text" else None
+        if opening.type == "paragraph_open" and mark is not None:
+            last.content = last.content[: mark.start()]
+            if opening.level == 0:
+                opening.attrSet("class", mark[1])
 
 
 def _is_button(children: Sequence[Token]) -> bool:

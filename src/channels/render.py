@@ -31,7 +31,7 @@ MAX_SUBJECT = 500
 _FRAMED: frozenset[ChannelName] = frozenset({"email", "invitation"})
 _KEPT_TEMPLATES = 512
 _KEPT_FORMS = 256  # a framed one holds about 20 kB
-_BUTTON = re.compile(r'<p class="button">(.*?)</p>', re.DOTALL)
+_BOXED = re.compile(r'<p class="(button|note)">(.*?)</p>', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,8 @@ class Renderer:
         return _Forms(self._framed_html(prose, names), self._framed_text(prose, names))
 
     def _framed_html(self, prose: Prose, names: dict[str, Any]) -> Form:
-        body = _BUTTON.sub(
-            r'<table role="presentation" class="button"><tr><td>\1</td></tr></table>', prose.html
-        )
+        # Mail programs know a box as a table's cell.
+        body = _BOXED.sub(r'<table role="presentation" class="\1"><tr><td>\2</td></tr></table>', prose.html)
         body = body.replace("<table>", '<table class="grid">')
         # The words of prose.py are letters and digits: escaping and inlining leave them alone.
         page = self._frame_html.render(names, body=Markup(body), summary=prose.summary)  # noqa: S704 - sanitised
@@ -148,6 +147,9 @@ def _lacking(frame: str) -> frozenset[str]:
 _FRAME_HOLES = ("subject", "unsubscribe_url", "preferences_url")
 
 
+_COLOURS = ("accent", "on_accent", "link", "link_dark", "tint", "tint_dark")
+
+
 def _frame_names(frame: Frame, first: int, locale: str) -> dict[str, Any]:
     """What frame.html and frame.txt are given; the three that differ per recipient as holes from `first` on."""
     colours = palette(frame.colour)
@@ -158,7 +160,7 @@ def _frame_names(frame: Frame, first: int, locale: str) -> dict[str, Any]:
         "preferences_url": f"jvurl{first + 2}e" if frame.preferences_url else None,
         **{name: getattr(frame, name) for name in ("sender", "address", "reason")},
         **{name: getattr(frame, name) for name in ("unsubscribe_label", "preferences_label")},
-        **{name: getattr(colours, name) for name in ("accent", "on_accent", "link", "link_dark")},
+        **{name: getattr(colours, name) for name in _COLOURS},
     }
 
 

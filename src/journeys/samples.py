@@ -48,7 +48,8 @@ def _events(body: dict[str, Any], since: Instant, now: Instant) -> Iterator[Even
         return Event(f"{body['id']}-{next(numbers)}", "sample", kind, at, body["id"], contact, data, at)
 
     named = {"name": body["name"]} if "name" in body else {}
-    attributes = {**body.get("attributes", {}), **named, "created_at": iso(since)}
+    renews = {"renews_at": iso(now + body["renews_in"] * DAY)} if "renews_in" in body else {}
+    attributes = {**body.get("attributes", {}), **named, **renews, "created_at": iso(since)}
     yield told("crm.account_updated", since, {"attributes": attributes})
     for person in body["contacts"]:
         given = {name: person[name] for name in ("name", "email", "timezone", "locale") if name in person}

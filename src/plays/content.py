@@ -20,6 +20,7 @@ A fact says where its value comes from, what to do when it is missing (exactly o
 it with us knowingly), `derived`, `internal`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, Self, TypeAlias
 
@@ -208,9 +209,20 @@ def assemble(content: Content, blocks: Mapping[str, Block], holds: Holds) -> str
 
 def join_parts(content: Content, chosen: Iterable[Block]) -> str:
     """The chosen blocks in the order of the slots, the content's own body after the opening."""
-    texts: dict[str, str] = {block.slot: block.body for block in chosen}
+    texts: dict[str, str] = {block.slot: _marked(block) for block in chosen}
     parts = [texts.get("opening", ""), content.body, *(texts.get(slot, "") for slot in SLOTS[1:])]
     return "\n\n".join(part.strip("\n") for part in parts if part.strip())
+
+
+_MARKS: dict[str, str] = {"next": " {.note}", "sign_off": " {.sign}"}
+"""What a slot looks like (channels/prose.py): the next step stands in a box, the signature back."""
+
+
+def _marked(block: Block) -> str:
+    """A block of one paragraph, with the look of its slot unless its author gave it one."""
+    body = block.body.strip("\n")
+    plain = "\n\n" not in body and not re.search(r"\{\.[a-z]+\}\s*$", body)
+    return body + _MARKS.get(block.slot, "") if plain else body
 
 
 def choose(content: Content, blocks: Mapping[str, Block], holds: Holds) -> tuple[Block, ...]:

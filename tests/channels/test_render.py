@@ -307,3 +307,15 @@ def test_a_result_has_a_cap() -> None:
 def test_a_reserved_word_cannot_be_put_together() -> None:
     assert failure("jv{# #}slot0e")[0] == "bad_template"
     assert failure("jvslot7e")[0] == "bad_template"
+
+
+def test_a_note_stands_in_a_box_and_a_signature_back_and_marks_are_never_shown() -> None:
+    source = Source(
+        "s",
+        "One.\n\n**Next:** {{ a }} {.note}\n\nYours,  \nus {.sign}\n\n- item {.note}\n\n{% if no %}x{% endif %} {.note}",
+    )
+    made = RENDERER.render(source, {"a": "{.note}", "no": False}, FRAME)
+    assert made.html is not None
+    assert made.html.count('class="note"') == 1
+    assert made.html.count('class="sign"') == 1
+    assert made.text.startswith("One.\n\nNext: {.note}\n\nYours,\nus\n\n- item\n\n-- ")
