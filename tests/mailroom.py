@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from builders import START, person, playbook
 from channels.headers import Mailbox
 from channels.message import Message
-from channels.outbox import Outbox
+from channels.outbox import Calls, Outbox
 from channels.port import InDoubt, Mail, MailChannel, Outcome, Permanent, Sent, Temporary
 from channels.render import Renderer
 from journeys.composer import Composer, Office
@@ -78,8 +78,9 @@ class House:
         self.contents = [Content.model_validate(text) for text in texts]
         self.book: Playbook = playbook(*plays, policies=policies, contents=self.contents)
         self.service = Service(self.database, lambda: self.book, COMPOSER)
+        self.calls = Calls()
         self.dispatcher = Dispatcher(
-            self.database, lambda: self.book, COMPOSER, mail or self.provider, lambda: self.unread
+            self.database, lambda: self.book, COMPOSER, mail or self.provider, lambda: self.unread, self.calls
         )
 
     def happens(self, *happened: Event, now: Instant = START) -> None:
