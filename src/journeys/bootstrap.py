@@ -98,6 +98,8 @@ class Parts:
             self.mail,
             webhooks=self.webhooks,
             group=CLAIM if kept else GROUP,
+            look_again=self.playbooks.changed,
+            pause=self.playbooks.pause,
         )
         self.log = EmbeddedLog(self.database, settings.log_partitions)
         self.kafka: Any = _kafka_outlet(settings)

@@ -29,17 +29,26 @@ class Desk:
         return next_sla_at(task, self.calendar(task.owner))
 
     def take(
-        self, order: TaskOrder, title: str, body: str, profile: Profile, open_tasks: Iterable[Task]
+        self,
+        order: TaskOrder,
+        title: str,
+        body: str,
+        profile: Profile,
+        open_tasks: Iterable[Task],
+        owner: str | None = None,
     ) -> Task:
-        """The task this order makes (with its rendered title and body), or the open one of the same account, type and reason, raised again."""
+        """The task this order makes (with its rendered title and body), or the open one of the same account, type and reason, raised again.
+
+        A new one is for `owner` where there is one, else for whom the order names.
+        """
         same = (order.account, order.type, order.reason)
         for task in open_tasks:
             if task.dedupe_key == same:
                 calendar = self.calendar(task.owner)
                 return raise_again(task, order.at, order.severity, order.evidence, calendar)  # type: ignore[arg-type]
-        return self._new(order, title, body, profile)
+        return self._new(order, title, body, profile, owner or self._owner(order, profile))
 
-    def _new(self, order: TaskOrder, title: str, body: str, profile: Profile) -> Task:
+    def _new(self, order: TaskOrder, title: str, body: str, profile: Profile, owner: str | None) -> Task:
         task = Task(
             id=order.id,
             account=order.account,
@@ -47,7 +56,7 @@ class Desk:
             reason=order.reason,
             title=title,
             body=body,
-            owner=self._owner(order, profile),
+            owner=owner,
             play=order.play,
             journey=order.journey,
             severity=order.severity,  # type: ignore[arg-type]  # one of the words signals allow

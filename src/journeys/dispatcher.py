@@ -14,13 +14,14 @@ import sqlalchemy as sa
 from channels.outbox import Calls
 from channels.port import Blame, Call, Channel, InDoubt, Mail, MailChannel, Outcome, Permanent
 from journeys.aftermath import after, decision_on
+from journeys.brakes import Pause, Tripped, counted
 from journeys.composer import Composer
 from journeys.playbook import Playbook
 from journeys.rounds import GROUP, Parcel, Round, tell, wake_outranked
 from journeys.store import identities, sending
 from journeys.store.database import Database
 from journeys.store.sending import Move
-from journeys.work import Work
+from journeys.work import Work, present
 from signals.event import Event
 from signals.instant import Instant
 
@@ -41,13 +42,18 @@ class Dispatcher:
         mail: MailChannel,
         oldest_unread: Callable[[], Instant | None] = lambda: None,
         webhooks: Channel[Call] | None = None,
+        look_again: Callable[[], None] = lambda: None,
+        pause: Pause = lambda _, __: None,
         group: int = GROUP,
     ) -> None:
-        """Without `webhooks` calls are kept and not posted. `group`: how many are handed over per commit."""
+        """Without `webhooks` calls are kept and not posted. `look_again` has `playbook` look at the database before it
+        answers, `pause` is what the brake does. `group`: how many are handed over per commit.
+        """
         self.group = group
         self._database, self._playbook, self._composer, self._mail = database, playbook, composer, mail
         self._webhooks: Channel[Call] = Calls() if webhooks is None else webhooks
         self.oldest_unread = oldest_unread
+        self._look_again, self._pause = look_again, pause
 
     def reached(self, now: Instant) -> Instant:
         """How far accounts may live: messages are judged by the wall clock, but nothing fires that an event still
@@ -72,11 +78,18 @@ class Dispatcher:
         some = _as_many_as_may_go(due, self.group)
         reached = self.reached(now)
         with self._database.write() as connection:
-            work = self.work(connection, self._playbook(), {account for _, account in some}, reached)
-            parcels, moved = Round(connection, work, self._composer, some, now, reached, self.group).judge()
+            work = self.work(connection, {account for _, account in some}, reached)
+            made = Round(connection, work, self._composer, some, now, reached, self.group)
+            parcels, moved, over = made.judge()
+        self._brake(over, now)
         if parcels:
             self._record(self._post(parcels), now)
         return moved
+
+    def _brake(self, over: Iterable[Tripped], now: Instant) -> None:
+        """Between transactions: a pause takes the lock of all definitions."""
+        for found in over:
+            self._pause(found, now)
 
     def _post(self, parcels: Sequence[Parcel]) -> list[tuple[Parcel, Outcome]]:
         """Every conversation: mails one after the other, calls beside them, so that a slow endpoint keeps no mail waiting."""
@@ -92,9 +105,8 @@ class Dispatcher:
     def _record(self, outcomes: Sequence[tuple[Parcel, Outcome]], now: Instant) -> None:
         reached = self.reached(now)
         with self._database.write() as connection:
-            playbook = self._playbook()
             ids = [parcel.message.id for parcel, _ in outcomes]
-            work = self.work(connection, playbook, _homes(connection, ids), reached)
+            work = self.work(connection, _homes(connection, ids), reached)
             found = sending.load_handed(connection, ids)
             handed = {one.message.id: one for one in found}
             moves = []
@@ -106,11 +118,13 @@ class Dispatcher:
             sending.save_moves(connection, moves)
             work.save()
             wake_outranked(connection, moves, now)
+            over = counted(connection, work.playbook, moves)
+        self._brake(over, now)
 
-    def work(
-        self, connection: sa.Connection, playbook: Playbook, accounts: Iterable[str], now: Instant
-    ) -> Work:
-        """A unit of work on these accounts, locked."""
+    def work(self, connection: sa.Connection, accounts: Iterable[str], now: Instant) -> Work:
+        """A unit of work on these accounts, locked, by the definitions that are live in this very transaction: a pause
+        counts at the next hand-over, in every process."""
+        playbook = present(connection, self._playbook, self._look_again)
         work = Work(connection, playbook, self._composer.wording(playbook), accounts)
         work.catch_up(now)
         return work
@@ -124,7 +138,7 @@ class Dispatcher:
             return 0
         with self._database.write() as connection:
             ids = [identifier for identifier, _ in lost]
-            work = self.work(connection, self._playbook(), _homes(connection, ids), self.reached(now))
+            work = self.work(connection, _homes(connection, ids), self.reached(now))
             moves = []
             for handed in sending.load_handed(connection, ids):
                 moves.append(after(handed, _DIED, now))

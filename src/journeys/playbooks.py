@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 import msgspec
+import sqlalchemy as sa
 
 from channels.render import Renderer
+from journeys.brakes import ACTOR, Tripped, raise_task
 from journeys.definitions import Draft, Fault, Refused, build
 from journeys.gate import Gate
 from journeys.life import LIVE, SeenOtherwise
@@ -55,6 +57,16 @@ class Playbooks:
             live = [draft for draft in drafts if draft.status in LIVE]
             retired = [draft for draft in drafts if draft.status not in LIVE]
             self._playbook = build(live, self._zone, None, retired, stamp, current)
+
+    def pause(self, found: Tripped, now: Instant) -> None:
+        """What the brake does: the play is paused where it is open, and its owner gets a task."""
+        playbook, why = self(), found.reason
+
+        def also(connection: sa.Connection) -> None:
+            raise_task(connection, playbook, found, now)
+
+        if self._library.set_status("plays", found.play, "paused", now, ACTOR, why, also=also):
+            self.changed()
 
     def changed(self) -> None:
         """Definitions have just changed here: do not wait to look."""

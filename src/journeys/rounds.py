@@ -19,6 +19,7 @@ from channels.message import NOBODY, Message, Reason, Status
 from channels.port import Call, Mail
 from channels.render import Rendered
 from journeys.aftermath import decision_on
+from journeys.brakes import Tripped, counted
 from journeys.composer import Composer
 from journeys.facts import facts_for, hold_ends
 from journeys.journey import Journey
@@ -71,8 +72,8 @@ class Round:
         self._rendered: dict[str, Rendered] = {}
         self._contents: dict[str, Mail | Call] = {}
 
-    def judge(self) -> tuple[list[Parcel], int]:
-        """What may go by mail now, and how many messages were moved in all."""
+    def judge(self) -> tuple[list[Parcel], int, list[Tripped]]:
+        """What may go by mail now, how many messages were moved in all, and the plays the brake has caught."""
         for account in list(self._work.states):
             self._work.feel(account, None, self._reached)
         dead = self._work.flush_dead()
@@ -89,7 +90,7 @@ class Round:
         self._save_renderings(moves)
         self._work.save()
         wake_outranked(self._connection, moves, self._now)
-        return parcels, len(moves) + len(dead)
+        return parcels, len(moves) + len(dead), counted(self._connection, self._playbook, moves)
 
     def _ledger(self, waiting: Sequence[Message]) -> Ledger:
         people = (one for one in waiting if one.contact != NOBODY)

@@ -22,10 +22,9 @@ from journeys.react import Exit
 from journeys.store import accounts, bulk, dead, identities, outcomes
 from journeys.store.accounts import LostUpdate
 from journeys.store.database import Database
-from journeys.store.fillings import present_stamp
 from journeys.store.identities import NotAlone
 from journeys.store.tables import gaps, tasks
-from journeys.work import Work
+from journeys.work import Work, present
 from signals.event import Event
 from signals.feeds.port import Record
 from signals.instant import Instant
@@ -54,11 +53,7 @@ class Service:
 
     def _present(self, connection: sa.Connection) -> Playbook:
         """The playbook of the definitions that are live in this transaction, and until its end."""
-        playbook = self._playbook()
-        if present_stamp(connection) > playbook.stamp:
-            self._look_again()
-            playbook = self._playbook()
-        return playbook
+        return present(connection, self._playbook, self._look_again)
 
     def _work(self, connection: sa.Connection, wanted: Iterable[str], now: Instant) -> Work:
         playbook = self._present(connection)

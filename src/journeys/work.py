@@ -15,7 +15,7 @@ from journeys.journey import PLAY_STOPPED, Decision, Journey, decide
 from journeys.playbook import Playbook
 from journeys.react import Reaction, Settled, Stimulus, live_through, react, refill, unfilled
 from journeys.state import AccountState, new_state
-from journeys.store import accounts, bulk, consent, feeds, fillings, outcomes, scores, sending
+from journeys.store import accounts, braking, bulk, consent, feeds, fillings, outcomes, scores, sending
 from journeys.store.tables import events as events_table
 from signals.event import Event
 from signals.freshness import Promises
@@ -178,6 +178,7 @@ class Work:
                 if message.status is Status.IN_DOUBT:
                     self.feel(message.account, Settled(message.journey, frozenset([message.id])), self.now)
         sending.save_receipts(self.connection, self._receipted)
+        braking.count_bounces(self.connection, self._receipted)
 
     def _wake(self) -> None:
         """Held messages are judged again when the reason may be over: an account hold, a word of the person."""
@@ -224,6 +225,20 @@ class Work:
                     task, status=TaskStatus.CLOSED, closed_at=self.now, close_reason=reason
                 )
         outcomes.save_tasks(self.connection, ((task, desk.next_sla_at(task)) for task in changed.values()))
+
+
+def present(
+    connection: sa.Connection, playbook: Callable[[], Playbook], look_again: Callable[[], None]
+) -> Playbook:
+    """The playbook of the definitions that are live in this transaction, and until its end.
+
+    `playbook` answers what it last saw in the database, `look_again` has it look before it answers.
+    """
+    found = playbook()
+    if fillings.present_stamp(connection) > found.stamp:
+        look_again()
+        found = playbook()
+    return found
 
 
 def _settles(event: Event) -> bool:

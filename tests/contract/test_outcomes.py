@@ -8,7 +8,7 @@ from builders import START, event
 from channels.message import Message, Reason, Status
 from journeys.definitions import parse
 from journeys.journey import decide
-from journeys.store import consent, outcomes, sending
+from journeys.store import audit, braking, consent, outcomes, sending
 from journeys.store.database import Database
 from journeys.store.keys import Keys
 from journeys.store.library import Library
@@ -161,3 +161,38 @@ def test_a_definition_gets_a_version_where_it_differs_and_each_change_a_stamp(st
     assert not library.set_status("signals", "none", "paused", START)
     assert library.stamp() == (2, False)
     assert [each["version"] for each in library.versions("signals", "spike")] == [2, 1]
+
+
+def test_sends_are_counted_by_play_and_what_never_went_is_not(store: Database) -> None:
+    ended = [
+        message(0, status=Status.SENT),
+        message(1, status=Status.FAILED, reason=Reason.PERMANENT),
+        message(2, status=Status.FAILED, reason=Reason.MISSING_FACT),
+        message(3, status=Status.SUPPRESSED, reason=Reason.UNSUBSCRIBED),
+        message(4, status=Status.SENT, play="other"),
+    ]
+    with store.write() as connection:
+        assert braking.count(connection, ended) == {"calm": (2, 1), "other": (1, 0)}
+        braking.count_bounces(connection, [message(0, status=Status.FAILED, reason=Reason.BOUNCED)])
+        braking.count_bounces(connection, [message(4, status=Status.DELIVERED)])
+    with store.write() as connection:
+        assert braking.count(connection, [message(5, status=Status.SENT)]) == {"calm": (3, 2)}
+        braking.forget(connection, ["calm"])
+        assert braking.count(connection, ended[:1]) == {"calm": (1, 0)}
+        assert braking.count(connection, []) == {}
+
+
+def test_every_change_of_a_definition_is_one_link_of_the_audit(store: Database) -> None:
+    library = Library(store)
+    one = parse("signals", {"key": "spike", "when": {"count": "a.b", "in": "7d", "gte": 3}})
+    library.activate(library.put([one], START, "ada"), START, actor="bob")
+    library.set_status("signals", "spike", "archived", START + DAY, "cleo", "of no use")
+    found = library.audited(10, None)["items"]
+    assert [(row["actor"], row["action"], row["about"]) for row in found] == [
+        ("cleo", "archive", "signals/spike"),
+        ("bob", "activate", "signals/spike"),
+        ("ada", "draft", "signals/spike"),
+    ]
+    assert found[0]["detail"] == {"version": 1, "was": "active", "reason": "of no use"}
+    with store.read() as connection:
+        assert audit.broken(connection) is None

@@ -13,15 +13,17 @@ from channels.outbox import Calls, Outbox
 from channels.policies import Policies
 from channels.render import Renderer
 from journeys.assets import asset
+from journeys.brakes import Tripped, raise_task
 from journeys.composer import Composer, Office
 from journeys.definitions import MODELS, Draft, Fault, Refused, build, parse, read_folder
 from journeys.dispatcher import Dispatcher
+from journeys.life import MOVES
 from journeys.lint import lint
 from journeys.playbook import Playbook, promises_of
 from journeys.service import Service
 from journeys.shipped import shipped
 from journeys.simulate import Simulation
-from journeys.store import feeds
+from journeys.store import braking, feeds
 from journeys.store.accounts import load
 from journeys.store.database import Database
 from journeys.store.dead import bury
@@ -82,7 +84,9 @@ class Stage:
         self.outbox, self.calls = Outbox(), Calls()
         composer = Composer(_renderer(), OFFICE)
         self.service = Service(self.database, self.playbook, composer)
-        self.dispatcher = Dispatcher(self.database, self.playbook, composer, self.outbox, webhooks=self.calls)
+        self.dispatcher = Dispatcher(
+            self.database, self.playbook, composer, self.outbox, webhooks=self.calls, pause=self._brake
+        )
         self.log = EmbeddedLog(self.database)
         self.simulation = Simulation(self.database, self.service, self.dispatcher, clock)
         self._events = 0
@@ -130,6 +134,7 @@ class Stage:
         self._refuse_faulty({(draft.kind, draft.key) for draft in new}, before)
         self.retired += [draft for name, draft in before.items() if self.drafts.get(name) is not draft]
         self._rebuild(current)
+        self._count_anew([draft.key for draft in new if draft.kind == "plays"])
         self.fill()
 
     def _name_policies(self, named: Mapping[str, Any] | None) -> None:
@@ -230,7 +235,19 @@ class Stage:
         else:
             self.drafts[kind, key] = changed
         self._rebuild()
+        self._count_anew([key] if status == "active" else [])
         self.fill()
+
+    def _count_anew(self, plays: Sequence[str]) -> None:
+        with self.database.write() as connection:
+            braking.forget(connection, plays)
+
+    def _brake(self, found: Tripped, now: Instant) -> None:
+        if self.drafts["plays", found.play].status in MOVES["paused"]:
+            playbook = self._playbook
+            self.set_status("plays", found.play, "paused")
+            with self.database.write() as connection:
+                raise_task(connection, playbook, found, now)
 
     # ── what happens ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -3,7 +3,7 @@
 Every change leaves a row in the audit, in the same transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from journeys.definitions import Draft, parse
 from journeys.life import LIVE, MOVES, OPENING, WAITING, Approval, NotApproved, SeenOtherwise
-from journeys.store import audit, bulk, feeds, fillings, versions
+from journeys.store import audit, braking, bulk, feeds, fillings, versions
 from journeys.store.database import Database
 from journeys.store.reads.page import Page
 from journeys.store.tables import definitions, switches
@@ -116,10 +116,11 @@ class Library:
         actor: str = audit.SERVICE,
         reason: str | None = None,
         ends: bool = False,
+        also: Callable[[sa.Connection], None] = lambda _: None,
     ) -> bool:
         """Pause, resume, drain, stop or archive the live version; False where there is none that can be.
 
-        With `ends` its live journeys end (`play_stopped`), on whatever version. Raises NotPossible for a resume
+        `also` is done in the same transaction where it has been. With `ends` its live journeys end (`play_stopped`), on whatever version. Raises NotPossible for a resume
         while a stop has not reached every account.
         """
         with self._database.write() as connection:
@@ -129,7 +130,7 @@ class Library:
                 return False
             if status in OPENING:
                 versions.need_stopped(connection, row)
-                versions.forget_sends(connection, key)
+                braking.forget(connection, [key])
             versions.change(connection, row, status=status, ends=ends)
             if ends:
                 versions.end_past(connection, key)
@@ -140,6 +141,7 @@ class Library:
             to_hash = row.hash if status in LIVE else None
             told = {"version": row.version, "was": row.status, "reason": reason, "ends": ends or None}
             audit.append(connection, now, actor, verb, f"{kind}/{key}", row.hash, to_hash, **told)
+            also(connection)
         return True
 
     def get(self, kind: str, key: str) -> dict[str, Any] | None:

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from journeys.definitions import Draft
 from journeys.life import ENDING, LIVE, NotPossible
 from journeys.playbook import promises_of
-from journeys.store import audit, bulk, feeds, fillings
-from journeys.store.tables import brakes, definitions
+from journeys.store import audit, braking, bulk, feeds, fillings
+from journeys.store.tables import definitions
 from plays.play import Live
 from signals.instant import Instant, iso, iso_or_none
 
@@ -90,7 +90,8 @@ def activate(
         need_stopped(connection, before)
     elif before is not None:
         change(connection, before, status="retired")
-    forget_sends(connection, draft.key)
+    if draft.kind == "plays":
+        braking.forget(connection, [draft.key])
     change(connection, row, status="active", activated_at=now, live=live, since=stamp, ends=False)
     if draft.kind == "policies":
         feeds.expect(connection, promises_of(draft.model), now)
@@ -117,11 +118,6 @@ def end_past(connection: sa.Connection, key: str) -> None:
     """Journeys on the versions before end too."""
     past = sa.and_(definitions.c.kind == "plays", definitions.c.key == key, definitions.c.status.in_(PAST))
     connection.execute(sa.update(definitions).where(past).values(ends=True))
-
-
-def forget_sends(connection: sa.Connection, key: str) -> None:
-    """Resumed or made live anew, a play's sends are counted from the beginning."""
-    connection.execute(sa.delete(brakes).where(brakes.c.play == key))
 
 
 def _with(draft: Draft, version: int, status: str) -> Draft:
