@@ -1,7 +1,9 @@
 """Definitions as the files of a folder: written so that reading them gives the same bodies back (definitions.md)."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,14 @@ LISTS = ("milestones",)
 """Kinds of which one file holds them all, as a list."""
 
 
+_ODD_BREAKS = re.compile(r"[\x85\u2028\u2029]|^\s|\s$|\s\n|\n\s")
+"""What PyYAML does not always read as it wrote it, unless it is quoted: rare breaks, white space beside a break."""
+
+
+_LONGEST = 200
+"""Characters of a file's name: file systems take 255 bytes."""
+
+
 class _Dumper(yaml.SafeDumper):
     """YAML as people write it: texts of several lines as blocks, no anchors, nothing sorted."""
 
@@ -23,7 +33,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-    style = "|" if "\n" in value else None
+    plain = not _ODD_BREAKS.search(value)
+    style = ("|" if "\n" in value else None) if plain else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
@@ -34,12 +45,12 @@ class _HeadDumper(_Dumper):
     """Front matter: a text stays on its line, so that none of its lines can look like the end of it."""
 
 
-_HeadDumper.add_representer(
-    str,
-    lambda dumper, value: dumper.represent_scalar(
-        "tag:yaml.org,2002:str", value, style='"' if "\n" in value else None
-    ),
-)
+def _line(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    style = '"' if "\n" in value or _ODD_BREAKS.search(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_HeadDumper.add_representer(str, _line)
 
 
 def _yaml(value: Any, dumper: type[yaml.SafeDumper] = _Dumper, width: float = 110) -> str:
@@ -123,5 +134,8 @@ def _path(draft: Draft) -> str:
 
 
 def _name(key: str) -> str:
-    """A file name for a key, no two alike: `nudge@champion`, what a file system might not take as %xx."""
-    return quote(key, safe="@ ")
+    """A file name for a key, no two alike: `nudge@champion`, what a file system might not take as %xx, cut to length."""
+    name = quote(key, safe="@ ")
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[:_LONGEST]}~{sha256(key.encode()).hexdigest()[:16]}"
