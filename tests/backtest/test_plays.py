@@ -231,8 +231,16 @@ PLAYS: list[dict[str, Any]] = [
         "priority": 70,
         "re_entry": "1d",
         "trigger": {"event": ["go", "also"]},
+        "goal": {"when": {"count": "well", "gte": 1}, "within": "10d"},
         "steps": [
-            {"message": {"to": ["admin", "champion"], "channel": "in_app", "content": "shown"}},
+            {
+                "message": {
+                    "to": ["admin", "champion"],
+                    "channel": ["in_app", "email"],
+                    "content": "shown",
+                    "seen_within": "2h",
+                }
+            },
             {"wait": {"for": "3h"}},
             {"message": {"to": "champion", "content": "news", "class": "service", "valid_for": "6h"}},
         ],

@@ -13,6 +13,7 @@ from journeys.definitions import Draft, build, maker_of, parse
 from journeys.playbook import Playbook
 from journeys.state import AccountState
 from journeys.store.consent import speaks_of_consent
+from journeys.unseen import SEEN
 from signals.effects import EFFECTS
 from signals.event import Event
 from signals.watch import OWN_SOURCE, tokens_made
@@ -48,7 +49,7 @@ class Basis:
         matters = self._types.get(event.type)
         if matters is None:
             matters = event.type in EFFECTS or bool(self.playbook.watched.measures_of(event.type))
-            matters = matters or bool(self.playbook.triggered_by_event(event.type))
+            matters = matters or event.type in SEEN or bool(self.playbook.triggered_by_event(event.type))
             self._types[event.type] = matters
         return matters or speaks_of_consent(event) or _is_first_sight(event, state)
 

@@ -8,7 +8,7 @@ anything else happens. Messages are judged at the instant at which they are to b
 from collections.abc import Iterator, Sequence
 
 from channels.judgement import Judgement
-from channels.message import Message, Reason
+from channels.message import Message, Reason, Status
 from journeys.backtest.trial import POPULATION, Life
 from journeys.playtest.basis import Basis
 from journeys.playtest.post import Judged, Post
@@ -186,4 +186,5 @@ class _Course:
 
     def _tell(self, message: Message) -> None:
         """The message's journey goes on without it."""
-        self._feel(Settled(message.journey, frozenset([message.id])), self._now)
+        shown = message.status is Status.SENT and message.channel == "in_app"
+        self._feel(Settled(message.journey, frozenset([message.id]), shown), self._now)

@@ -32,17 +32,23 @@ class Tally:
 
     def begin(self) -> None:
         """Another account: nothing is remembered of the one before."""
-        self._live: dict[str, Journey | None] = {}
+        self._journeys: dict[str, Journey] = {}
         self._counted: set[str] = set()
         self._play_of: dict[str, str] = {}
         self._near: defaultdict[str, list[Message]] = defaultdict(list)
         self._noted: set[tuple[str, ...]] = set()
 
     def end(self) -> None:
-        """The account's history has ended: what is live stays so, and what waits."""
-        self.ended["active"] += len(self._live)
-        for journey in self._live.values():
-            self._count_arm(journey)
+        """The account's history has ended: its journeys as they are at last, what is live staying so.
+
+        Not before, because a journey that has ended may yet come to its goal.
+        """
+        for journey in self._journeys.values():
+            self.ended[_named(journey.status, journey.reason)] += 1
+            if journey.arm is not None:
+                self.arms[journey.arm] += 1
+            if journey.status is JourneyStatus.PREEMPTED:
+                self.collisions["preempted_by"][str(journey.reason)] += 1
 
     # ── what `react` leaves behind ─────────────────────────────────────────────────────────────────────────────
 
@@ -72,7 +78,6 @@ class Tally:
             return False
         assert decision.journey is not None
         self._counted.add(decision.journey)
-        self._live[decision.journey] = None
         return True
 
     def _blocked(self, decision: Decision) -> None:
@@ -84,21 +89,9 @@ class Tally:
 
     def _move(self, journey: Journey) -> None:
         if journey.status is JourneyStatus.PREEMPTED and journey.reason == self.key:
-            self.collisions["preempts"][journey.play] += 1
-        if journey.id not in self._counted:
-            return
-        self._live[journey.id] = journey
-        if journey.is_live:
-            return
-        del self._live[journey.id]
-        self.ended[_named(journey.status, journey.reason)] += 1
-        self._count_arm(journey)
-        if journey.status is JourneyStatus.PREEMPTED:
-            self.collisions["preempted_by"][str(journey.reason)] += 1
-
-    def _count_arm(self, journey: Journey | None) -> None:
-        if journey is not None and journey.arm is not None:
-            self.arms[journey.arm] += 1
+            self._once("preempts", journey.id, journey.play)
+        if journey.id in self._counted:
+            self._journeys[journey.id] = journey
 
     # ── messages ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -143,9 +136,9 @@ class Tally:
         if message.status is Status.SENT:
             self.sent[message.role or message.channel, now // DAY] += 1  # a webhook is for nobody
 
-    def _once(self, kind: str, message: str, play: str) -> None:
-        if (kind, message, play) not in self._noted:
-            self._noted.add((kind, message, play))
+    def _once(self, kind: str, what: str, play: str) -> None:
+        if (kind, what, play) not in self._noted:
+            self._noted.add((kind, what, play))
             self.collisions[kind][play] += 1
 
 
