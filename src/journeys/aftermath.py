@@ -10,8 +10,19 @@ from journeys.store.sending import Handed, Move
 from signals.instant import MINUTE, Instant
 
 
-def after(handed: Handed, outcome: Outcome, now: Instant) -> Move:
-    """The message after its conversation. One that nobody received gives its cap room and its release back."""
+def after(handed: Handed, outcome: Outcome, now: Instant, live: bool = True) -> Move:
+    """The message after its conversation. One that nobody received gives its cap room and its release back.
+
+    `live`: whether its journey goes on. What would be tried again dies with a journey that ended meanwhile.
+    """
+    move = _after(handed, outcome, now)
+    if live or move.message.status is not Status.QUEUED:
+        return move
+    ended = replace(move.message, status=Status.CANCELLED, reason=Reason.JOURNEY_ENDED, next_attempt_at=None)
+    return Move(ended, "settled")
+
+
+def _after(handed: Handed, outcome: Outcome, now: Instant) -> Move:
     message = handed.message
     match outcome:
         case Sent(remote_id):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
 
+from channels.message import Message
 from channels.outbox import Calls
 from channels.port import Blame, Call, Channel, InDoubt, Mail, MailChannel, Outcome, Permanent
 from journeys.aftermath import after, decision_on
@@ -112,7 +113,8 @@ class Dispatcher:
             moves = []
             for parcel, outcome in outcomes:
                 if parcel.message.id in handed:
-                    moves.append(after(handed[parcel.message.id], outcome, now))
+                    one = handed[parcel.message.id]
+                    moves.append(after(one, outcome, now, _is_live(work, one.message)))
                     work.decide([decision_on(moves[-1].message, parcel.judgement, now)])
                     _feel(work, moves[-1], outcome, now, reached)
             sending.save_moves(connection, moves)
@@ -141,7 +143,7 @@ class Dispatcher:
             work = self.work(connection, _homes(connection, ids), self.reached(now))
             moves = []
             for handed in sending.load_handed(connection, ids):
-                moves.append(after(handed, _DIED, now))
+                moves.append(after(handed, _DIED, now, _is_live(work, handed.message)))
                 work.decide([decision_on(moves[-1].message, None, now)])
             sending.save_moves(connection, moves)
             work.save()
@@ -166,6 +168,12 @@ def _homes(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
     """The accounts of these messages, which stay so until the end of the transaction."""
     identities.lock(connection, alone=False)
     return sending.accounts_of(connection, ids)
+
+
+def _is_live(work: Work, message: Message) -> bool:
+    """Whether the message's journey goes on: it may have ended while the provider was spoken to."""
+    state = work.states.get(message.account)
+    return state is not None and any(journey.id == message.journey for journey in state.journeys)
 
 
 def _feel(work: Work, move: Move, outcome: Outcome, now: Instant, reached: Instant) -> None:

@@ -153,7 +153,8 @@ class Work:
         self._save_consents()
         self._wake()
         outcomes.insert_messages(connection, self._messages.values())
-        outcomes.cancel_messages(connection, self._dead, self.now)
+        freed = outcomes.cancel_messages(connection, self._dead, self.now)
+        sending.wake_held(connection, "outranked", self.now, people=freed)  # who waited behind them goes on
         outcomes.save_journeys(connection, self._journeys.values())
         self._save_tasks()
         outcomes.save_decisions(connection, self._decisions)

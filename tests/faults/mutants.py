@@ -224,7 +224,7 @@ def exit_not_rechecked() -> None:
 
 def exit_leaves_messages() -> None:
     """The messages of a journey that ends are left waiting, and nobody asks again when they are sent."""
-    outcomes.cancel_messages = lambda *_: None
+    outcomes.cancel_messages = lambda *_: set()
     exit_not_rechecked()
 
 

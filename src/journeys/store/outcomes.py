@@ -131,10 +131,10 @@ def insert_messages(connection: sa.Connection, made: Iterable[Message]) -> None:
     bulk.insert_new(connection, messages, rows)
 
 
-def cancel_messages(connection: sa.Connection, ended: Sequence[str], now: Instant) -> None:
-    """Messages of ended journeys that were not handed over die with them, each with its decision."""
+def cancel_messages(connection: sa.Connection, ended: Sequence[str], now: Instant) -> set[str]:
+    """Messages of ended journeys that were not handed over die with them, each with its decision; answers whose."""
     if not ended:
-        return
+        return set()
     waiting = sa.and_(
         messages.c.journey.in_(list(ended)),
         messages.c.status.in_(("queued", "held")),
@@ -142,13 +142,14 @@ def cancel_messages(connection: sa.Connection, ended: Sequence[str], now: Instan
     )
     doomed = connection.execute(sa.select(messages).where(waiting)).all()
     if not doomed:
-        return
+        return set()
     connection.execute(
         sa.update(messages)
         .where(messages.c.id.in_([row.id for row in doomed]))
         .values(status="cancelled", reason="journey_ended", delivery="settled", next_attempt_at=None)
     )
     save_decisions(connection, [_cancelled(row, now) for row in doomed])
+    return {row.contact for row in doomed}
 
 
 def _cancelled(row: Any, now: Instant) -> Decision:
