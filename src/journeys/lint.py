@@ -64,7 +64,11 @@ def _lint_play(draft: Draft, known: Known, policies: Policies) -> Iterator[Fault
         yield _nowhere(draft, "signals", trigger.signal, "/trigger/signal", known)
     if trigger.segment is not None and trigger.segment not in known["segments"]:
         yield _nowhere(draft, "segments", trigger.segment, "/trigger/segment", known)
-    for op in CompiledPlay(play).program.ops.values():
+    program = CompiledPlay(play).program
+    if circle := program.circle():
+        detail = f"these steps go round without a wait: {' → '.join([*circle, circle[0]])}"
+        yield Fault("plays", draft.key, detail, "/steps", draft.file, True, "put a wait between them")
+    for op in program.ops.values():
         yield from _lint_step(draft, op.id, op.body, known, policies)
 
 

@@ -123,6 +123,36 @@ class Program:
         """Where an offer step goes on without an offer."""
         return self._link(steps, f"{op.id}.else.", following) if isinstance(steps, list) else steps
 
+    def circle(self) -> list[str]:
+        """Steps that lead back to themselves without a wait, in order; none where every way round waits."""
+        done: set[str] = set()
+        for start in reversed(self.ops):  # linked from the last to the first
+            way: list[str] = []
+            if (found := self._round_from(start, way, done)) is not None:
+                return way[way.index(found) :]
+        return []
+
+    def _round_from(self, place: str, way: list[str], done: set[str]) -> str | None:
+        """The step that is come to again on a way from here; `way` is left as it was walked, `done` leads nowhere."""
+        walk = [(place, self._at_once(place))]
+        way.append(place)
+        while walk:
+            following = next(walk[-1][1], None)
+            if following is None:
+                done.add(walk.pop()[0])
+                way.pop()
+            elif following in way:
+                return following
+            elif following not in done:
+                walk.append((following, self._at_once(following)))
+                way.append(following)
+        return None
+
+    def _at_once(self, place: str) -> Iterator[str]:
+        """The steps that can follow this one at the same instant."""
+        op = self.ops[place]
+        return iter([] if op.kind == "wait" else [step for step in op.targets() if step is not None])
+
     def next_message(self, place: str | None) -> MessageStep | None:
         """The first message the steps after this one may come to."""
         op = None if place is None else self.ops[place]

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from channels.business_time import Calendar
 from channels.days_off import Holidays
@@ -28,6 +28,16 @@ STEP_KINDS = (
 MAX_STEPS = 500
 LONGEST_WAIT = 1100 * 86_400_000_000
 """Three years: longer waits are mistakes (B89)."""
+
+
+def _within_reason(span: Duration) -> Duration:
+    if not 0 < span <= LONGEST_WAIT:
+        raise ValueError("it is longer than nothing and at most three years")
+    return span
+
+
+Reasonable = Annotated[DurationField, AfterValidator(_within_reason)]
+"""A duration that somebody may have meant (B89)."""
 
 
 class Each(Definition):
@@ -57,8 +67,8 @@ class MessageStep(Definition):
     content: Key
     topic: Word | None = None
     cls: Annotated[Literal["marketing", "service", "transactional"] | None, Field(alias="class")] = None
-    valid_for: DurationField | None = None
-    seen_within: DurationField = parse_duration("24h")
+    valid_for: Reasonable | None = None
+    seen_within: Reasonable = parse_duration("24h")
     if_vacant: "Literal['task', 'none'] | list[Step] | None" = None
 
     @property
@@ -143,6 +153,8 @@ class WaitStep(Definition):
             raise ValueError("a wait has exactly one of for (the limit of an until, too), at, window")
         if self.for_ is None and self.until is not None:
             raise ValueError("an until takes a limit: for, not at or window")
+        if abs(self.offset) > LONGEST_WAIT:
+            raise ValueError("an offset is at most three years")
         if self.for_ is not None and not 0 < self.for_ <= LONGEST_WAIT:
             raise ValueError("a wait is longer than nothing and at most three years")
         return self
@@ -168,7 +180,7 @@ class SplitArm(Definition):
     """One arm of an experiment."""
 
     name: Key
-    weight: Annotated[float, Field(gt=0)] = 1
+    weight: Annotated[float, Field(gt=0, le=1_000_000)] = 1
     steps: "list[Step]"
 
 
@@ -266,7 +278,7 @@ class Goal(Definition):
     """What the play is for, and within how long of its start."""
 
     when: dict[str, Any]
-    within: DurationField
+    within: Reasonable
 
     _compiles = field_validator("when")(checked)
 

@@ -28,6 +28,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST: Instant = -62_135_596_800 * SECOND  # 0001-01-01T00:00Z, the first instant a datetime can name
 LATEST: Instant = 253_402_300_799 * SECOND  # 9999-12-31T23:59:59Z, the last one
 
+LONGEST: Duration = 36_525 * DAY
+"""A hundred years: a longer span is a slip, and what it is added to could not be kept."""
+
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
 _DURATION = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 # RFC 3339 §5.6; a date alone is 00:00Z (semantics, first lines). Seconds 60 are caught with a message of their own.
@@ -43,7 +46,10 @@ def parse_duration(text: str) -> Duration:
         raise ValueError(
             f"{text!r} is not a duration: write a whole number and a unit, like 90s 15m 4h 14d 2w"
         )
-    return int(match[1]) * _UNITS[match[2]]
+    duration = int(match[1]) * _UNITS[match[2]]
+    if duration > LONGEST:
+        raise ValueError(f"{text!r} is longer than a hundred years")
+    return duration
 
 
 def format_duration(duration: Duration) -> str:

@@ -201,3 +201,21 @@ def test_on_request_fixed_links_are_asked_and_those_with_a_value_are_not() -> No
         told = [(fault.text_line, fault.detail.split()[-1]) for fault in dead_links([draft], client)]
     assert told == [(3, "410"), (5, "404"), (9, "(ConnectError)"), (11, "410")]
     assert asked == ["HEAD /fine", "HEAD /gone", "HEAD /old", "GET /old", "HEAD /shut", "HEAD /silent"]
+
+
+def test_steps_that_go_round_without_a_wait_are_told_in_order(tmp_path: Path) -> None:
+    text = "key: spin\ntrigger: {event: go}\nsteps:\n  - {id: top, update: {attributes: {x: 1}}}\n  - {goto: top}\n"
+    fault = the_fault(tmp_path, {"plays/spin.yaml": text})
+    assert fault.detail == "these steps go round without a wait: top → 2 → top"
+    assert fault.blocking
+
+
+def test_an_offer_that_is_not_defined_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    files = {
+        "plays/save.yaml": "key: save\ntrigger: {event: go}\nsteps: [{offer: {offers: [hafl], to: admin, content: save}}]\n",
+        "offers/half.yaml": "- {key: half, kind: discount, value: 50}\n",
+        "content/save.md": "---\nkey: save\nchannel: email\nsubject: Stay\nclass: service\n---\nStay.\n",
+    }
+    fault = the_fault(tmp_path, files)
+    assert fault.detail == "there is no offer 'hafl'"
+    assert "half" in fault.mend

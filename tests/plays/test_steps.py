@@ -38,6 +38,17 @@ PRO = {"attribute": "account.plan", "is": "pro"}
         {"split": {"key": "x", "arms": []}},
         {"split": {"key": "x", "arms": [{"name": "a", "weight": 0, "steps": []}]}},
         {"split": {"key": "x", "arms": [{"name": "a", "steps": []}], "control": "101%"}},
+        {"split": {"key": "x", "arms": [{"name": "a", "weight": float("inf"), "steps": []}]}},
+        {"wait": {"at": "account.renews_at", "offset": "9000d"}},
+        {"message": {"to": "admin", "content": "a", "valid_for": "999999999w"}},
+        {"message": {"to": "admin", "content": "a", "seen_within": "0s"}},
+        {"offer": {"offers": [], "to": "admin", "content": "a"}},
+        {"offer": {"offers": ["x"], "content": "a"}},
+        {"offer": {"offers": ["x"], "to": "admin"}},
+        {"webhook": {}},
+        {"webhook": {"endpoint": "https://example.com/"}},
+        {"webhook": {"endpoint": "crm", "data": ["a"]}},
+        {"webhook": {"endpoint": "crm", "url": "https://example.com/"}},
         {"fly": {}},
     ],
 )
@@ -131,3 +142,37 @@ def test_a_play_keeps_what_every_condition_in_it_counts() -> None:
         steps=steps, exit={**count, "in": "7d"}, goal={"when": count, "within": "9d"}, audience=PRO
     )
     assert len({measure.id for node in compiled.nodes() for measure in node.measures()}) == 4
+
+
+MESSAGE = {"message": {"to": "admin", "content": "hello"}}
+BACK = {"goto": "top"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "circle"),
+    [
+        ([{"id": "top", **MESSAGE}, BACK], ["top", "2"]),
+        ([{"id": "top", **MESSAGE}, WAIT, BACK], []),
+        ([WAIT, {"id": "top", "branch": [{"when": PRO, "steps": [BACK]}]}], ["top", "top.1.1"]),
+        ([{"id": "top", **WAIT}, {"branch": [{"when": PRO, "steps": [BACK]}]}], []),
+        ([{"id": "top", "goto": "top"}], ["top"]),
+        ([MESSAGE, MESSAGE, {"end": {}}], []),
+        (
+            [{"id": "top", "offer": {"offers": ["x"], "to": "a", "content": "b", "else": "top"}}, WAIT],
+            ["top"],
+        ),
+        ([{"id": "top", "wait": {"until": PRO, "for": "1d", "else": "top"}}], []),
+    ],
+)
+def test_steps_that_go_round_without_a_wait_are_found(steps: list[Any], circle: list[str]) -> None:
+    assert play(steps=steps).program.circle() == circle
+
+
+def test_the_next_message_is_found_through_branches_and_past_other_steps() -> None:
+    offer = {"offer": {"offers": ["x"], "to": "champion", "content": "b"}}
+    arms = [{"when": PRO, "steps": [{"task": {"title": "Call"}}]}, {"otherwise": True, "steps": [offer]}]
+    program = play(steps=[WAIT, {"branch": arms}, WAIT, MESSAGE]).program
+    assert program.next_message("1") is program.ops["2.2.1"].body
+    assert program.next_message("2.2.1") is program.ops["4"].body
+    assert program.next_message("4") is None
+    assert program.next_message(None) is None
