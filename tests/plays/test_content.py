@@ -148,9 +148,9 @@ def test_each_slot_takes_the_first_block_whose_condition_holds_in_the_order_of_s
     assembled = content(blocks={"sign_off": ["bye"], "opening": ["vip", "hello"], "value": ["gain"]})
     assert (
         assemble(assembled, blocks, lambda condition: condition == {"tag": "vip"})
-        == "Dear VIP\n\nBody\n\nBye"
+        == "Dear VIP\n\nBody\n\nBye {.sign}"
     )
-    assert assemble(assembled, blocks, lambda _: False) == "Hello\n\nBody\n\nBye"
+    assert assemble(assembled, blocks, lambda _: False) == "Hello\n\nBody\n\nBye {.sign}"
 
 
 @pytest.mark.parametrize("named", ["nobody", "bye"])
