@@ -27,6 +27,7 @@ from journeys.hooks import Hooks
 from journeys.ingest import GroupCommit, KafkaIngest, Outlet, SetAside
 from journeys.life import WAITING
 from journeys.playbooks import Playbooks
+from journeys.proofs import Proofs
 from journeys.rehearsal import Trials
 from journeys.rounds import GROUP
 from journeys.service import Service
@@ -85,6 +86,7 @@ class Parts:
         self.fence = fence_for(self.templates)
         gate = Gate(self.fence.render, self.office, Trials(self.database).profiles)
         self.playbooks = Playbooks(self.library, self.renderer, settings.timezone, now, gate)
+        self.proofs = Proofs(self.fence.render, self.office, lambda: _mail(settings), settings.test_addresses)
         self.composer = Composer(self.renderer, self.office)
         self.service = Service(self.database, self.playbooks, self.composer, self.playbooks.changed)
         self.filler = Filler(self.database, self.service)

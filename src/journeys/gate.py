@@ -175,7 +175,7 @@ class _Trial:
         play = None if use.play is None else use.play.key
         for cause, made_up in _causes(text, self.playbook.blocks, self.now):
             for beside in use.offers or ({},):
-                contact = None if text.channel == "task" else _person(profile, role, self.now)
+                contact = None if text.channel == "task" else person_for(profile, role, self.now)
                 reader = Reader(profile, contact, role, self.now, cause, play, None, beside)
                 for channel in use.channels or (text.channel,):
                     self._try_one(use, text, reader, channel, blocking=blocking and not made_up)
@@ -241,7 +241,7 @@ def _mend(failure: _Failure) -> str:
 # ── who and what ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _person(profile: Profile, role: str | None, now: Instant) -> Contact | None:
+def person_for(profile: Profile, role: str | None, now: Instant) -> Contact | None:
     """Who holds the role; else anybody there, who may hold it tomorrow."""
     held = holders(profile, role, now) if role is not None else []
     ids = [*(span.contact for span in held), *sorted(profile.contacts)]

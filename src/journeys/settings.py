@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     postal_address: str = Field(
         "Example Ltd, 1 Example Street, Exampletown", description="In the footer of mail"
     )
+    test_addresses: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="Where test sends of texts may go: addresses, or whole domains like @example.com; unset: nowhere",
+    )
     brand_colour: str = Field("#1d5fd1", description="Of buttons and links in mail")
     base_url: str = Field("http://127.0.0.1:8000", description="Where links in mail lead back to")
     secret: str | None = Field(
@@ -86,7 +90,7 @@ class Settings(BaseSettings):
     url: str | None = Field(None, description="Of a running service, for commands beside it")
     key: str | None = Field(None, description="API key for commands beside a running service")
 
-    @field_validator("kafka_bootstrap", "kafka_topics", mode="before")
+    @field_validator("kafka_bootstrap", "kafka_topics", "test_addresses", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return (

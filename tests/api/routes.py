@@ -38,6 +38,8 @@ SCOPE: dict[tuple[str, str], str] = {
     ("GET", "/v1/{kind}"): "marketer",
     ("GET", "/v1/{kind}/{key}"): "marketer",
     ("PUT", "/v1/{kind}/{key}"): "marketer",
+    ("POST", "/v1/content/{key}/preview"): "marketer",
+    ("POST", "/v1/content/{key}/test"): "marketer",
     ("GET", "/v1/{kind}/{key}/versions"): "marketer",
     **{
         ("POST", f"/v1/{{kind}}/{{key}}/{verb}"): "marketer"

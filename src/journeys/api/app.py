@@ -17,6 +17,7 @@ from journeys.api import (
     folders,
     health,
     problems,
+    proofs,
     public,
     reads,
     scores,
@@ -82,6 +83,7 @@ def create_app(
     trials = Trials(parts.database)
     shelf = Shelf(parts.library, parts.playbooks, parts.filler, trials, parts.now, fill_soon)
     app.include_router(folders.router(shelf, guard))
+    app.include_router(proofs.router(shelf, parts.proofs, parts.database, guard, parts.now))
     app.include_router(definitions.router(shelf, guard))
     inside = [] if open_console else [Depends(_session(parts))]
     app.include_router(console.router(parts.database, parts.now, parts.templates, inside))

@@ -11,6 +11,7 @@ from journeys.definitions import Draft, Fault, Refused, key_of, parse
 from journeys.filling import Filler
 from journeys.impact import shown
 from journeys.life import WAITING
+from journeys.playbook import Playbook
 from journeys.playbooks import Playbooks
 from journeys.preview import TOKENS, WATCHED
 from journeys.rehearsal import SAMPLE, Trials
@@ -102,7 +103,7 @@ class Shelf:
 
     def faults(self, kind: str, key: str) -> list[Fault]:
         """What would be wrong if the newest version became live."""
-        return self._playbooks.check([self._newest(kind, key)])
+        return self._playbooks.check([self.newest(kind, key)])
 
     def approve(self, kind: str, key: str, seen: str | None, actor: str) -> dict[str, Any]:
         """Approve the content of the newest version. Raises 404, and NotNow where it is not the one that was seen."""
@@ -114,7 +115,7 @@ class Shelf:
 
     def rehearse(self, kind: str, key: str, how: How) -> dict[str, Any]:
         """What activating the newest version would do, and the token of what was seen. Raises Refused."""
-        return {**self.one(kind, key), **self._rehearsed([self._newest(kind, key)], how)}
+        return {**self.one(kind, key), **self._rehearsed([self.newest(kind, key)], how)}
 
     def _rehearsed(self, wanted: Sequence[Draft], how: How) -> dict[str, Any]:
         faults = [fault for fault in self._playbooks.check(wanted) if fault.blocking]
@@ -127,7 +128,7 @@ class Shelf:
 
     def activate(self, kind: str, key: str, how: How, actor: str) -> dict[str, Any]:
         """Make the newest version live and bring every account to it. Raises Refused, and NotNow for an old token."""
-        wanted = [self._newest(kind, key)]
+        wanted = [self.newest(kind, key)]
         self._activate(wanted, how, actor)
         return {**self.one(kind, key), **self.filled(how.wait)}
 
@@ -181,7 +182,7 @@ class Shelf:
         if kind not in WATCHED:
             detail = f"{kind} say nothing of an account by themselves: previews are of {', '.join(WATCHED)}"
             raise HTTPException(422, detail)
-        draft = self._newest(kind, key)
+        draft = self.newest(kind, key)
         book = self._playbooks.with_these([draft], plays=False)
         now = self._clock()
         told = self._trials.preview(
@@ -192,7 +193,13 @@ class Shelf:
         about = {"kind": kind, "key": key, "version": draft.version, "account": account, "at": iso(at or now)}
         return {**about, **told}
 
-    def _newest(self, kind: str, key: str) -> Draft:
+    def text(self, key: str) -> tuple[Draft, Playbook]:
+        """The newest version of a content, and the definitions it would be among. Raises 404, Refused."""
+        draft = self.newest("content", key)
+        return draft, self._playbooks.with_these([draft], plays=False)
+
+    def newest(self, kind: str, key: str) -> Draft:
+        """The newest version of one definition. Raises 404."""
         found = self.one(kind, key)
         draft = parse(kind, found["body"])
         return Draft(kind, key, draft.body, draft.model, None, found["version"], found["status"])

@@ -1,7 +1,7 @@
 """Definitions as files, and scenarios: `apply`, `diff`, `lint`, `pull`, `test`."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
@@ -24,8 +24,6 @@ from journeys.lint import lint as lint_drafts
 from journeys.scenarios.play import CannotDo, Result, play
 from journeys.scenarios.story import StoryRefused, read_stories
 from journeys.store.audit import COMMAND_LINE
-from journeys.texts import reuse as shared_texts
-from plays.content import Block, Content
 from plays.play import Live
 from signals.conditions import ConditionRefused
 
@@ -43,7 +41,8 @@ Folder = Annotated[
 ]
 
 
-def _read(folder: Path) -> list[Draft]:
+def read_or_tell(folder: Path) -> list[Draft]:
+    """The definitions of a folder; what is wrong with it is told, and ends the command."""
     try:
         return read_folder(folder)
     except Refused as refused:
@@ -68,7 +67,7 @@ def lint(
     json: Json = False,
 ) -> None:
     """Check definitions: what would be refused or fail later, each with its file, its line and a way to mend it."""
-    drafts = _read(folder)
+    drafts = read_or_tell(folder)
     faults = lint_drafts(drafts, Renderer.from_dir(asset("templates")))
     if online:
         with httpx2.Client(timeout=TIMEOUT, follow_redirects=True) as client:
@@ -79,40 +78,6 @@ def lint(
     _show_faults([located(fault, folder) for fault in faults])
     if any(fault.blocking for fault in faults):
         raise typer.Exit(1)
-
-
-@app.command()
-def reuse(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(
-            help="A folder of definitions; without one: what is live.", exists=True, file_okay=False
-        ),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """How much of what customers read is written once and used in several contents: content reuse %."""
-    told = _live_reuse() if folder is None else shared_texts(*_texts(_read(folder)))
-    percent = "no texts" if told["percent"] is None else f"{told['percent']} %"
-    summary = (
-        f"content reuse {percent}: {told['shared']} of {told['pieces']} pieces of {told['contents']} contents"
-    )
-    rows = sorted(told["blocks"].items(), key=lambda row: (-row[1], row[0]))
-    say(told, lambda: table(summary, ["block", "contents"], [[key, str(users)] for key, users in rows]))
-
-
-def _live_reuse() -> dict[str, Any]:
-    with beside() as remote:
-        if remote is not None:
-            return dict(remote.get("/v1/definitions/reuse"))
-    with parts() as made:
-        return shared_texts(*_texts(draft for draft in made.library.live() if draft.status != "retired"))
-
-
-def _texts(drafts: Iterable[Draft]) -> tuple[list[Content], dict[str, Block]]:
-    models = [draft.model for draft in drafts]
-    contents = [model for model in models if isinstance(model, Content)]
-    return contents, {model.key: model for model in models if isinstance(model, Block)}
 
 
 @app.command()
@@ -130,7 +95,7 @@ def apply(
     json: Json = False,
 ) -> None:
     """Bring the definitions of a folder into the service: new versions where they differ."""
-    found = _bring(_read(folder), activate=activate, dry_run=dry_run, current=current, live=live.value)
+    found = _bring(read_or_tell(folder), activate=activate, dry_run=dry_run, current=current, live=live.value)
     verb = "would change" if dry_run else "activated" if activate else "kept as drafts"
     say(found, lambda: _show_changes(found, verb))
 
@@ -138,7 +103,7 @@ def apply(
 @app.command()
 def diff(folder: Folder, json: Json = False) -> None:
     """What `apply` would change, line by line; exit 1 where something would."""
-    found = _bring(_read(folder), dry_run=True)
+    found = _bring(read_or_tell(folder), dry_run=True)
     say(found, lambda: _show_diff(found))
     if found:
         raise typer.Exit(1)
