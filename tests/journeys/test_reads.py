@@ -421,6 +421,15 @@ def decided(subject: str, outcome: str, reason: str | None, *checks: tuple[str, 
         ),
         (decided("task", "created", None), "a task was made by care"),
         (decided("offer", "made", "kind_word"), "offer made: kind word"),
+        (
+            decided("offer", "made", None, ("half", False, {"why": "service_fault"}), ("pause", True, None)),
+            "care offered pause; passed over: half (we are at fault: no discount)",
+        ),
+        (
+            decided("offer", "not_made", "limit", ("half", False, {"why": "limit"})),
+            "no offer was made: half (made as often as it may be)",
+        ),
+        (decided("offer", "withheld", "control", ("pause", True, None)), "pause was withheld: control"),
     ],
 )
 def test_a_decision_is_said_in_one_sentence(decision: dict[str, Any], said: str) -> None:

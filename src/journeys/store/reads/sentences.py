@@ -32,7 +32,14 @@ def words(key: str | None) -> str:
 
 def sentence(decision: Mapping[str, Any], person: str | None = None) -> str:
     """The decision (a resource of interfaces.md §3) in one sentence; `person` is what its contact is called."""
-    return _SUBJECTS.get(decision["subject"], _other)(decision, person or decision["contact"] or "the person")
+    who = person or decision["contact"] or _unnamed(decision)
+    return _SUBJECTS.get(decision["subject"], _other)(decision, who)
+
+
+def _unnamed(decision: Mapping[str, Any]) -> str:
+    """Who a decision without a contact is about: a call goes to another system."""
+    seen = [check["saw"] for check in decision["checks"] if check["check"] == "contact"]
+    return "the other system" if {"passes": "webhook"} in seen else "the person"
 
 
 def stopped_by(decision: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -251,6 +258,33 @@ def _task(decision: Mapping[str, Any], _person: str) -> str:
     return _other(decision, _person)
 
 
+def _offer(decision: Mapping[str, Any], _person: str) -> str:
+    """What was offered, and what was passed over before it."""
+    if not decision["checks"]:
+        return _other(decision, _person)
+    over = [check for check in decision["checks"] if not check["passed"]]
+    passed = ", ".join(f"{words(one['check'])} ({_OVER.get(one['saw']['why'], 'unknown')})" for one in over)
+    made = next((words(check["check"]) for check in decision["checks"] if check["passed"]), None)
+    if decision["outcome"] == "not_made":
+        return f"no offer was made: {passed}"
+    lead = (
+        f"{decision['play']} offered {made}"
+        if decision["outcome"] == "made"
+        else f"{made} was withheld: control"
+    )
+    return f"{lead}; passed over: {passed}" if passed else lead
+
+
+_OVER = {
+    "service_fault": "we are at fault: no discount",
+    "urgent_ticket": "an urgent ticket is open",
+    "monetary_limit": "one that costs money was made within a year",
+    "limit": "made as often as it may be",
+    "when": "not for this account",
+    "unknown": "not defined any more",
+}
+
+
 def _other(decision: Mapping[str, Any], _person: str) -> str:
     reason = f": {words(decision['reason'])}" if decision["reason"] else ""
     return f"{words(decision['subject'])} {words(decision['outcome'])}{reason}"
@@ -260,4 +294,5 @@ _SUBJECTS: dict[str, Callable[[Mapping[str, Any], str], str]] = {
     "start": _start,
     "send": _send,
     "task": _task,
+    "offer": _offer,
 }

@@ -219,12 +219,12 @@ def _tell_ended(row: Any, look: Look) -> Row:
     return _row(row.ended_at, "journey", title, detail, row.status, journey=row.id, play=row.play)
 
 
-_CHANNELS = {"email": "Mail", "in_app": "In-app message", "invitation": "Invitation"}
+_CHANNELS = {"email": "Mail", "in_app": "In-app message", "invitation": "Invitation", "webhook": "Call"}
 
 
 def _tell_message(row: Any, look: Look) -> Row:
     who = look.people.get(row.contact, row.contact)
-    title = f"{_CHANNELS.get(row.channel, words(row.channel))} to {who}"
+    title = f"{_CHANNELS.get(row.channel, words(row.channel))} to {who or row.content}"
     about = row.subject or words(row.content)
     detail = f"{about} · {words(row.reason)}" if row.reason else about
     refs = {"message": row.id, "journey": row.journey, "play": row.play, "contact": row.contact}
