@@ -108,7 +108,9 @@ def _uses(playbook: Playbook) -> Iterator[Use]:
             elif isinstance(body, TaskStep) and body.content is not None:
                 used.add(body.content)
                 yield Use(body.content, play, channels=("task",))
-    yield from (Use(key) for key in playbook.contents if key not in used)
+    for key, texts in playbook.contents.items():
+        if key not in used:
+            yield Use(key, roles=tuple(dict.fromkeys([None, *(text.role for text in texts)])))
 
 
 def _concerned(use: Use, playbook: Playbook, keys: set[tuple[str, str]]) -> bool:

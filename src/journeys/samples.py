@@ -52,7 +52,7 @@ def _events(body: dict[str, Any], since: Instant, now: Instant) -> Iterator[Even
     attributes = {**body.get("attributes", {}), **named, **renews, "created_at": iso(since)}
     yield told("crm.account_updated", since, {"attributes": attributes})
     for person in body["contacts"]:
-        given = {name: person[name] for name in ("name", "email", "timezone", "locale") if name in person}
+        given = {name: value for name, value in person.items() if name not in ("id", "roles")}
         yield told(
             "crm.contact_updated", since, {"attributes": given, "roles": person["roles"]}, person["id"]
         )
@@ -74,6 +74,7 @@ def sample_data(paths: Iterable[str]) -> tuple[dict[str, Any], bool]:
         inner = data
         for parent in parents:
             inner = inner.setdefault(parent, {})
-        inner.setdefault(last, known.get(last, "sample"))
-        made_up = made_up or last not in known
+        is_date = last.endswith(("_at", "_on", "_date"))
+        inner.setdefault(last, known.get(last, known["due_at"] if is_date else "sample"))
+        made_up = made_up or not (is_date or last in known)
     return data, made_up

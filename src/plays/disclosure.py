@@ -44,7 +44,7 @@ TABLE: dict[str, Disclosure] = {
     **_table(
         "given",
         "event.data.",
-        "invoice amount amount_due currency due_at due_on paid_at payment_url invoice_url decline_code decline_class "
+        "invoice number code decline next_charge_at amount amount_due currency due_at due_on paid_at payment_url invoice_url decline_code decline_class "
         "next_attempt_at attempt card last4 ticket topic subject priority order item items product tracking carrier "
         "shipped_at delivered_at expected_at plan seats interval renews_at started_at cancel_reason reason comment "
         "milestone project report name goal invited invitee integration import role meeting webinar survey score",

@@ -141,3 +141,49 @@ def test_a_text_that_fails_is_not_mailed(stocked: House) -> None:
         422,
     )
     assert list(stocked.outbox) == []  # type: ignore[attr-defined]
+
+
+# ── the render gate ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_text_that_fails_for_one_account_of_the_store_is_not_made_live(stocked: House) -> None:
+    stocked.ok("PUT", "/v1/accounts/beta", {"attributes": {"plan": "pro"}})
+    reads_seats = {
+        **LETTER,
+        "facts": ["account.seats"],
+        "subject": "Seats",
+        "body": "{{ account.seats }}",
+        "blocks": {},
+    }
+    put(stocked, "content", "letter", reads_seats)
+    answer = stocked.call("POST", "/v1/content/letter/activate")
+    refused(answer, 422, "/content/letter/body")
+    (error,) = answer.json()["errors"]
+    assert "rendered for acme" in error["detail"]
+    assert "account.seats is missing" in error["detail"]
+    faults = stocked.ok("POST", "/v1/content/letter/lint", scope="marketer")["faults"]
+    assert [(fault["pointer"], fault["blocking"]) for fault in faults] == [("/body", True)]
+    assert "default" in faults[0]["mend"]
+    assert stocked.get("/v1/content/letter")["status"] == "draft"
+
+
+def test_once_every_account_has_what_it_reads_it_becomes_live(stocked: House) -> None:
+    reads_plan = {
+        **LETTER,
+        "facts": ["account.plan"],
+        "subject": "Plan",
+        "body": "{{ account.plan }}",
+        "blocks": {},
+    }
+    put(stocked, "content", "letter", reads_plan)
+    assert stocked.ok("POST", "/v1/content/letter/activate")["status"] == "active"
+
+
+def test_a_block_that_breaks_a_live_content_is_not_made_live(stocked: House) -> None:
+    put(stocked, "blocks", "pay", {**PAY, "facts": ["account.seats"], "body": "{{ account.seats }} seats"})
+    refused(
+        stocked.call("POST", "/v1/blocks/pay/activate"),
+        422,
+        *["/content/letter/body"],
+        "/content/letter@finance/body",
+    )
