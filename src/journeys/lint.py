@@ -26,8 +26,14 @@ _FREE = ("where", "data", "attributes", "facts")
 """Below these a definition's own words stand: `signal` there is a field of somebody's data."""
 
 
-def lint(drafts: Sequence[Draft], renderer: Renderer | None = None) -> list[Fault]:
-    """Everything that would fail later, and what looks like a slip (not `blocking`)."""
+def lint(
+    drafts: Sequence[Draft], renderer: Renderer | None = None, only: Set[tuple[str, str]] | None = None
+) -> list[Fault]:
+    """Everything that would fail later, and what looks like a slip (not `blocking`).
+
+    Of all drafts, or of those of these kinds and keys `only`, among all others.
+    """
+    asked = [draft for draft in drafts if only is None or (draft.kind, draft.key) in only]
     known = {
         kind: {draft.model.key for draft in drafts if draft.kind == kind}
         for kind in MODELS
@@ -35,13 +41,13 @@ def lint(drafts: Sequence[Draft], renderer: Renderer | None = None) -> list[Faul
     }
     policies = next((draft.model for draft in drafts if draft.kind == "policies"), None) or Policies()
     faults: list[Fault] = []
-    for draft in drafts:
+    for draft in asked:
         if draft.kind == "plays":
             faults += _lint_play(draft, known, policies)
         elif draft.kind in ("content", "blocks"):
             faults += _lint_text(draft, known, policies)
         faults += _lint_names(draft, known)
-    return faults + list(lint_texts(drafts, renderer))
+    return faults + list(lint_texts(drafts, renderer, asked))
 
 
 def _nowhere(draft: Draft, kind: str, key: str, pointer: str, known: Known, blocking: bool = True) -> Fault:

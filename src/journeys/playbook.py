@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from copy import copy
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -71,7 +72,7 @@ class Playbook:
             self.contents.setdefault(content.key, []).append(content)
         self.blocks = {block.key: block for block in blocks}
         self.offers = {offer.key: CompiledOffer(offer, self.promises) for offer in offers}
-        self.mappings = {mapping.key: mapped.compile(mapping) for mapping in mappings}
+        self._mappings = {mapping.key: mapping for mapping in mappings}
         control = self.policies.control
         self._controlled = exposed(control_of(control.salt)) if control.percent else None
         self.holds = [(hold.key, self._compiled(hold.when)) for hold in self.policies.holds]
@@ -96,6 +97,11 @@ class Playbook:
     def _sla_rule(self, rule: SlaRule) -> tuple[Node | None, SlaRule]:
         return None if rule.when is None else self._compiled(rule.when), rule
 
+    @cached_property
+    def mappings(self) -> dict[str, mapped.Mapper]:
+        """How rows and webhooks become events, by key; compiled where it is first asked for."""
+        return {key: mapped.compile(mapping) for key, mapping in self._mappings.items()}
+
     def seeing(self, feeds: Feeds) -> "Playbook":
         """The same definitions, going by what was heard of the feeds."""
         seeing = copy(self)
@@ -116,7 +122,13 @@ class Playbook:
 
     def segment(self, unnamed: Unnamed = digest_id) -> Translator:
         """How calls of Segment libraries are read: a mapping called `segment` goes before the shipped names."""
-        return Translator(self.mappings.get(MAPPING), unnamed)
+        return Translator(self._segment, unnamed)
+
+    @cached_property
+    def _segment(self) -> mapped.Mapper | None:
+        """The mapping called `segment`: asked for at every batch, the others only where something comes by them."""
+        mine = self._mappings.get(MAPPING)
+        return None if mine is None else mapped.compile(mine)
 
     def version(self, play: str, version: int) -> CompiledPlay:
         """The version of the play a journey is pinned to."""

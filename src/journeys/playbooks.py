@@ -105,7 +105,8 @@ class Playbooks:
         """What would be wrong if these became live beside what is."""
         keys = {(draft.kind, draft.key) for draft in wanted}
         together, _ = self._together(wanted)
-        faults = [fault for fault in lint(together, self._renderer) if (fault.kind, fault.key) in keys]
+        found = lint(together, self._renderer, keys)
+        faults = [fault for fault in found if (fault.kind, fault.key) in keys]
         try:
             coming = build(together, self._zone)
         except Refused as refused:

@@ -13,16 +13,19 @@ from plays.play import CompiledPlay, Play
 from plays.steps import MessageStep
 
 
-def lint_texts(drafts: Sequence[Draft], renderer: Renderer | None = None) -> Iterator[Fault]:
-    """Every finding of contents and blocks, and of plays that send a text as something it is not."""
+def lint_texts(
+    drafts: Sequence[Draft], renderer: Renderer | None = None, asked: Sequence[Draft] | None = None
+) -> Iterator[Fault]:
+    """Every finding of contents and blocks, and of plays that send a text as something it is not; of those `asked`."""
+    asked = drafts if asked is None else asked
     contents = [draft for draft in drafts if draft.kind == "content"]
     blocks = {draft.model.key: draft.model for draft in drafts if draft.kind == "blocks"}
     lacking = frozenset[str]() if renderer is None else renderer.lacking
-    for draft in contents:
+    for draft in (one for one in asked if one.kind == "content"):
         yield from _told(draft, lint_content(draft.model, blocks, lacking))
         yield from _unfit(draft, renderer)
     inward = _only_for_us(content.model for content in contents)
-    for draft in drafts:
+    for draft in asked:
         if draft.kind == "blocks":
             yield from _told(draft, lint_block(draft.model, shown_to_customers=draft.model.key not in inward))
         elif draft.kind == "plays":

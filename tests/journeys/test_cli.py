@@ -237,7 +237,7 @@ class TestScenarios:
         said = run("test", "mine.yaml")
         assert said.status == 1
         assert said.out.startswith("✗ Nothing happens\n    at 1h: tasks\n      expected  ")
-        assert "      seen      []" in said.out
+        assert "      seen      nothing" in said.out
         assert "0 passed, 1 failed" in said.out
         assert [r["passed"] for r in run("test", "mine.yaml", "--json").body["results"]] == [False]
 

@@ -7,12 +7,12 @@ import typer
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from typer.exceptions import TyperException
 
-from journeys.cli import backtest, data, demo, library, operate, run, texts
+from journeys.cli import backtest, data, demo, library, operate, run, scenarios, texts
 from journeys.cli.common import app
 from journeys.cli.output import Voice, note
 
 __all__ = ["app", "main"]
-_COMMANDS = (backtest, data, demo, library, operate, run, texts)
+_COMMANDS = (backtest, data, demo, library, operate, run, scenarios, texts)
 
 
 def main() -> None:

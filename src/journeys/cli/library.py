@@ -1,6 +1,5 @@
 """Definitions as files, and scenarios: `apply`, `diff`, `lint`, `pull`, `test`."""
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
@@ -17,15 +16,12 @@ from journeys.cli.common import Json, app, parts
 from journeys.cli.online import TIMEOUT, dead_links
 from journeys.cli.output import bar, fail, lines, say, table, tell
 from journeys.cli.remote import apply_drafts, beside, live_drafts
-from journeys.definitions import MODELS, Draft, Fault, Refused, located, read_folder
+from journeys.definitions import Draft, Fault, Refused, located, read_folder
 from journeys.folder import write_folder
 from journeys.life import LIVE, NotNow
 from journeys.lint import lint as lint_drafts
-from journeys.scenarios.play import CannotDo, Result, play
-from journeys.scenarios.story import StoryRefused, read_stories
 from journeys.store.audit import COMMAND_LINE
 from plays.play import Live
-from signals.conditions import ConditionRefused
 
 
 class Mode(StrEnum):
@@ -181,62 +177,3 @@ def pull(folder: Annotated[Path, typer.Argument(help="Where to write.")], json: 
 def _live_here() -> list[Draft]:
     with parts() as made:
         return [draft for draft in made.library.live() if draft.status in LIVE]
-
-
-@app.command("test")
-def run_scenarios(
-    paths: Annotated[list[Path], typer.Argument(help="Scenario files or folders of them.", exists=True)],
-    json: Json = False,
-) -> None:
-    """Run scenarios by the live code on a virtual clock; exit 1 on a failed expectation."""
-    began = time.perf_counter()
-    results, broken = _play_all(_files(paths))
-    failed = [result for result in results if result.mismatches]
-    told = [
-        {
-            "scenario": r.story.scenario,
-            "passed": not r.mismatches,
-            "mismatches": [m._asdict() for m in r.mismatches],
-        }
-        for r in results
-    ]
-    say(
-        {"results": told, "broken": broken},
-        lambda: _show_results(results, broken, time.perf_counter() - began),
-    )
-    if failed or broken:
-        raise typer.Exit(1)
-    if not results:
-        fail("there is no scenario in these files")
-
-
-def _files(paths: list[Path]) -> list[Path]:
-    """The files, and of folders all that may hold scenarios: a folder of definitions has them among others."""
-    found: list[Path] = []
-    for path in paths:
-        found += sorted(filter(_may_hold_scenarios, path.rglob("*.y*ml"))) if path.is_dir() else [path]
-    return found
-
-
-def _may_hold_scenarios(path: Path) -> bool:
-    return path.parent.name not in MODELS and path.stem not in MODELS
-
-
-def _play_all(files: list[Path]) -> tuple[list[Result], list[str]]:
-    results, broken = [], []
-    for file in files:
-        try:
-            results += [play(story, file.parent) for story in read_stories(file)]
-        except (StoryRefused, CannotDo, Refused, ConditionRefused) as error:
-            broken.append(f"{file}: {error}" if str(file) not in str(error) else str(error))
-    return results, broken
-
-
-def _show_results(results: list[Result], broken: list[str], seconds: float) -> None:
-    for result in results:
-        tell(f"{'✓' if not result.mismatches else '✗'} {result.story.scenario}")
-        for mismatch in result.mismatches:
-            tell(*(f"    {line}" for line in str(mismatch).splitlines()))
-    tell(*(f"✗ {line}" for line in broken))
-    failed = sum(bool(result.mismatches) for result in results) + len(broken)
-    tell("", f"{len(results) + len(broken) - failed} passed, {failed} failed in {seconds:.1f} s")

@@ -1,10 +1,11 @@
 """What a scenario expects, compared with what is there; a mismatch shows both, and the decisions that explain it."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Any
 
 import sqlalchemy as sa
 
+from journeys.scenarios.mismatch import Mismatch
 from journeys.scenarios.stage import Stage
 from journeys.scenarios.story import Expect
 from journeys.state import AccountState
@@ -17,25 +18,20 @@ from signals.instant import iso, iso_or_none
 from signals.operators import as_instant
 
 
-class Mismatch(NamedTuple):
-    """One failed expectation."""
-
-    at: str
-    what: str
-    expected: Any
-    seen: Any
-    because: list[str]
-
-    def __str__(self) -> str:
-        lines = [f"at {self.at}: {self.what}", f"  expected  {self.expected}", f"  seen      {self.seen}"]
-        return "\n".join([*lines, *(f"  because   {line}" for line in self.because)])
-
-
 def check(stage: Stage, expect: Expect, at: str) -> list[Mismatch]:
     """Every expectation that does not hold now."""
     seen = _Seen(stage)
     found = [*_states(seen, expect), *_lists(seen, expect), *_absent(seen, expect)]
-    return [Mismatch(at, what, expected, got, seen.because(about)) for what, expected, got, about in found]
+    return [
+        Mismatch(at, what, expected, got, seen.because(about, {*what.split(), *_words(expected)}))
+        for what, expected, got, about in found
+    ]
+
+
+def _words(expected: Any) -> set[str]:
+    """What an expectation names: plays, contents."""
+    values = expected.values() if isinstance(expected, Mapping) else ()
+    return {value for value in values if isinstance(value, str)}
 
 
 _Finding = tuple[str, Any, Any, "str | None"]
@@ -82,12 +78,12 @@ class _Seen:
     def dead(self) -> list[dict[str, Any]]:
         return [{"reason": row.reason, "detail": row.detail} for row in self.rows(dead_letters, "at")]
 
-    def because(self, about: str | None) -> list[str]:
-        """The newest decisions about an account or contact, in words."""
-        if about is None:
-            return []
-        mine = [d for d in self.decisions() if about in (d["account"], d["contact"])]
-        return [_said(decision) for decision in mine[-4:]]
+    def because(self, about: str | None, words: Set[str]) -> list[str]:
+        """The newest decisions about an account or contact, those first that are about the play or content named."""
+        mine = [d for d in self.decisions() if about is not None and about in (d["account"], d["contact"])]
+        contents = {row.id: row.content for row in self.rows(messages)} if mine else {}
+        named = [d for d in mine if not words.isdisjoint({d["play"], contents.get(d["message"])})]
+        return [_said(decision) for decision in (named or mine)[-3:]]
 
 
 def _said(decision: Mapping[str, Any]) -> str:

@@ -10,7 +10,8 @@ from channels import task_moves
 from channels.outbox import Calls, Outbox
 from channels.task import Task, TaskRefused
 from journeys.desk import Desk
-from journeys.scenarios.expect import Mismatch, check
+from journeys.scenarios.expect import check
+from journeys.scenarios.mismatch import Mismatch
 from journeys.scenarios.stage import Stage
 from journeys.scenarios.story import GivenAccount, GivenContact, ScenarioEvent, Story, instant_of
 from journeys.store.tables import contacts, journeys, messages, tasks

@@ -48,9 +48,13 @@ def _empty() -> sqlite3.Connection:
     return template.raw_sqlite()
 
 
+_SPARE: list[Database] = []
+"""Databases of scenarios that are over: what their engines have compiled serves the next one."""
+
+
 def fresh_database() -> Database:
-    """A new in-memory database on this version's tables."""
-    database = Database("sqlite://")
+    """An in-memory database on this version's tables, with nothing in it."""
+    database = _SPARE.pop() if _SPARE else Database("sqlite://")
     _empty().backup(database.raw_sqlite())
     return database
 
@@ -133,7 +137,7 @@ class Stage:
             self.drafts[name] = msgspec.structs.replace(draft, version=self._next_version(*name), **made)
         self._refuse_faulty({(draft.kind, draft.key) for draft in new}, before)
         self.retired += [draft for name, draft in before.items() if self.drafts.get(name) is not draft]
-        self._rebuild(current)
+        self._rebuild(current, before)
         self._count_anew([draft.key for draft in new if draft.kind == "plays"])
         self.fill()
 
@@ -177,20 +181,12 @@ class Stage:
         )
 
     def _refuse_faulty(self, new: set[tuple[str, str]], before: Mapping[tuple[str, str], Draft]) -> None:
-        """What lint finds in the new ones is refused, unless lint is off; a circle refuses all that are on it.
-
-        What was there `before` what is refused goes on.
-        """
+        """What lint finds in the new ones is refused, unless lint is off; what was there `before` what is refused goes on."""
         if self.policies.lint:
             drafts = [*self.drafts.values(), *self._policy_draft()]
-            for fault in lint(drafts, _renderer()):
+            for fault in lint(drafts, _renderer(), new):
                 if fault.blocking and (fault.kind, fault.key) in new:
                     self._refuse(fault, before)
-        try:
-            self._build()
-        except Refused as refused:
-            for fault in refused.faults:
-                self._refuse(fault, before)
 
     def _refuse(self, fault: Fault, before: Mapping[tuple[str, str], Draft]) -> None:
         name = (fault.kind, fault.key)
@@ -207,9 +203,18 @@ class Stage:
             list(self.drafts.values()), self.zone, self.policies, self.retired, self._stamp, self._current
         )
 
-    def _rebuild(self, current: bool = False) -> None:
+    def _rebuild(self, current: bool = False, before: Mapping[tuple[str, str], Draft] | None = None) -> None:
+        """The playbook of what is live; a circle refuses all that are on it, and what was there `before` goes on."""
         self._stamp, self._current = self._stamp + 1, current
-        self._playbook = self._build()
+        try:
+            self._playbook = self._build()
+        except Refused as refused:
+            for fault in refused.faults:
+                self._refuse(fault, before or {})
+            self._playbook = self._build()
+        self._promise()
+
+    def _promise(self) -> None:
         with self.database.write() as connection:
             feeds.expect(connection, promises_of(self.policies), self.now)
 
@@ -289,5 +294,6 @@ class Stage:
         self.simulation.run(until)
 
     def close(self) -> None:
-        """Let go of the database."""
-        self.database.close()
+        """Leave the database to the next scenario."""
+        self.database.kept.clear()
+        _SPARE.append(self.database)

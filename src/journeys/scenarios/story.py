@@ -135,6 +135,10 @@ def instant_of(at: str | int, clock: Instant) -> Instant:
     return clock - total if back else clock + total
 
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The same safe YAML; where libyaml is there, in a tenth of the time."""
+
+
 class StoryRefused(ValueError):
     """A file that is no scenario; the message says where and why."""
 
@@ -142,7 +146,9 @@ class StoryRefused(ValueError):
 def read_stories(path: Path) -> list[Story]:
     """Every scenario of a file. Raises StoryRefused."""
     try:
-        documents = [plain(document) for document in yaml.safe_load_all(path.read_text("utf-8")) if document]
+        documents = [
+            plain(document) for document in yaml.load_all(path.read_text("utf-8"), _LOADER) if document
+        ]
     except yaml.YAMLError as error:
         raise StoryRefused(f"{path}: {error}") from error
     stories = []
