@@ -50,7 +50,7 @@ class Cause(msgspec.Struct, frozen=True):
         }
 
 
-class Fallback(msgspec.Struct, frozen=True, kw_only=True):
+class Fallback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is done where an in-app message is not seen `within` of being shown: the same on another channel.
 
     `at` is that instant once it is shown. `step`, `visit`, `place` and `data` are those of the message.
@@ -68,7 +68,7 @@ class Fallback(msgspec.Struct, frozen=True, kw_only=True):
     at: Instant | None = None
 
 
-class Journey(msgspec.Struct, frozen=True, kw_only=True):
+class Journey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One journey; every move makes a new value.
 
     `step` is the step it stands at (None: all done, waiting for its messages to settle), `waiting_since` when that

@@ -18,7 +18,7 @@ from journeys.journey import Decision, Journey, JourneyStatus
 from journeys.migrating import migrated
 from journeys.playbook import Playbook
 from journeys.state import AccountState
-from journeys.unseen import SEEN, note_seen, settled
+from journeys.unseen import SEEN, hand_over, note_seen, settled
 from journeys.walking import advance
 from signals.event import Event
 from signals.fold import after, remember
@@ -55,11 +55,15 @@ class Reaction(msgspec.Struct):
 
 
 class Settled(NamedTuple):
-    """News from the dispatcher: these messages of a journey have reached their end, or are `shown` in-app."""
+    """News from the dispatcher: these messages of a journey have reached their end, or are `shown` in-app.
+
+    `left` is the one whose addressee was found to have left.
+    """
 
     journey: str
     messages: frozenset[str]
     shown: bool = False
+    left: Message | None = None
 
 
 class Exit(NamedTuple):
@@ -249,7 +253,9 @@ def _note(run: Run, stimulus: Settled | Exit) -> bool:
     if isinstance(stimulus, Exit):
         run.finish(journey, JourneyStatus.EXITED, stimulus.reason)
     else:
-        run.put(settled(journey, stimulus.messages, stimulus.shown, run.now))
+        journey = run.put(settled(journey, stimulus.messages, stimulus.shown, run.now))
+        if stimulus.left is not None:
+            hand_over(run, journey, stimulus.left)
     return True
 
 

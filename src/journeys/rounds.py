@@ -174,7 +174,7 @@ class Round:
             self._work.decide([decision_on(moved, judgement, self._now)])
         if settled:
             moved = replace(moved, next_attempt_at=None)
-            tell(self._work, message, self._reached)
+            tell(self._work, moved, self._reached)
         charged = self._now if moved.status is Status.WITHHELD else None  # shadow room is used like real room
         return Move(moved, "settled" if settled else "new", charged)
 
@@ -223,4 +223,5 @@ def wake_outranked(connection: sa.Connection, moves: Sequence[Move], now: Instan
 
 def tell(work: Work, message: Message, reached: Instant, shown: bool = False) -> None:
     """The message's journey goes on without it, or waits for the person to see what is `shown` in-app."""
-    work.feel(message.account, Settled(message.journey, frozenset([message.id]), shown), reached)
+    left = message if message.reason is Reason.CONTACT_CLOSED else None
+    work.feel(message.account, Settled(message.journey, frozenset([message.id]), shown, left), reached)

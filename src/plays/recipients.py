@@ -36,14 +36,14 @@ def lanes(step: MessageStep, profile: Profile, now: Instant) -> list[Lane]:
     """Who the step is for now. A person who holds several roles of `each` gets the first lane's message only."""
     channels = list(step.channel)
     if isinstance(step.to, Each):
-        found = [_first_reachable(profile, [role], channels, now) for role in step.to.each]
+        found = [first_reachable(profile, [role], channels, now) for role in step.to.each]
     elif isinstance(step.to, All):
         people = [profile.contacts[span.contact] for span in holders(profile, step.to.all, now)]
         found = [Lane(step.to.all, person, channel_for(person, channels)) for person in people]
         found = found or [Lane(step.to.all, None, channels[0])]
     else:
         roles = [step.to] if isinstance(step.to, str) else step.to
-        found = [_first_reachable(profile, roles, channels, now)]
+        found = [first_reachable(profile, roles, channels, now)]
     seen: set[str] = set()
     unique = []
     for lane in found:
@@ -53,7 +53,7 @@ def lanes(step: MessageStep, profile: Profile, now: Instant) -> list[Lane]:
     return unique
 
 
-def _first_reachable(profile: Profile, roles: list[str], channels: Sequence[str], now: Instant) -> Lane:
+def first_reachable(profile: Profile, roles: list[str], channels: Sequence[str], now: Instant) -> Lane:
     """The first role with a reachable person; if nobody is reachable, the first holder: judgement says why not."""
     first_holder: Lane | None = None
     for role in roles:

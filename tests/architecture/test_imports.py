@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "plays": {"signals", "channels"},
     "journeys": {"signals", "channels", "plays"},
 }
-EDGES = ("signals.feeds.kafka", "channels.smtp", "channels.webhook", "channels.outbox")
+EDGES = ("signals.feeds.kafka", "channels.smtp", "channels.webhook", "channels.outbox", "channels.fence")
 """Modules of the lower packages that meet the outside."""
 
 PURE_JOURNEYS = ("backtest", "engine", "react", "state", "journey", "playbook", "facts")
