@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,7 @@ class Fence:
 
     def render(self, source: Source, context: Mapping[str, Any], frame: Frame | None = None) -> Rendered:
         """As `Renderer.render`. Raises RenderFailed, with `too_large` also for what took too long or too much."""
-        plain = None if frame is None else asdict(frame)
-        asked = msgspec.msgpack.encode((asdict(source), context, plain), enc_hook=str)
+        asked = msgspec.msgpack.encode((source, context, frame), enc_hook=str)
         with self._lock:
             answer = self._ask(asked)
         if answer is None:

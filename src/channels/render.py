@@ -82,7 +82,7 @@ class Renderer:
 
     def check(self, source: Source) -> tuple[str, ...]:
         """Whether this may be saved; the dotted facts it reads. Raises RenderFailed with what to mend."""
-        _guarded(source.subject.strip())
+        guarded(source.subject.strip())
         facts = (*self._program(source.subject.strip()).reads, *self._program(source.body).reads)
         return tuple(dict.fromkeys(facts))
 
@@ -106,7 +106,7 @@ class Renderer:
     def _subject(self, source: Source, context: Mapping[str, Any]) -> str:
         program: Program = self._program(source.subject.strip())
         text, _ = program.render(context, slotted=False)
-        return _guarded(" ".join(text.split()))
+        return guarded(" ".join(text.split()))
 
     def _filled(self, subject: str, forms: _Forms, values: list[str]) -> Rendered:
         html, text = forms.html.fill(values), forms.text.fill(values)
@@ -173,7 +173,8 @@ def _impersonal(frame: Frame) -> Frame:
     )
 
 
-def _guarded(subject: str) -> str:
+def guarded(subject: str) -> str:
+    """A subject that may stand in a header. Raises RenderFailed("bad_subject")."""
     if len(subject) > MAX_SUBJECT:
         raise RenderFailed(
             "bad_subject", f"a subject has at most {MAX_SUBJECT} characters, not {len(subject)}"

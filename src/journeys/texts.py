@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from channels.grammar import RenderFailed
-from channels.render import Renderer, Source
+from channels.render import Renderer, guarded
+from channels.sandbox import compile_source
 from journeys.definitions import Draft, Fault
 from plays.content import Block, Content
 from plays.lint import Finding, lint_block, lint_content
@@ -23,7 +24,7 @@ def lint_texts(
     lacking = frozenset[str]() if renderer is None else renderer.lacking
     for draft in (one for one in asked if one.kind == "content"):
         yield from _told(draft, lint_content(draft.model, blocks, lacking))
-        yield from _unfit(draft, renderer)
+        yield from _unfit(draft, draft.model.subject.strip())
     inward = _only_for_us(content.model for content in contents)
     for draft in asked:
         if draft.kind == "blocks":
@@ -46,16 +47,26 @@ def _told(draft: Draft, findings: Iterable[Finding]) -> Iterator[Fault]:
         )
 
 
-def _unfit(draft: Draft, renderer: Renderer | None) -> Iterator[Fault]:
-    """A subject that may never stand in a header: it is a template, and sound as one."""
-    content: Content = draft.model
-    if renderer is None:
+def unreadable(draft: Draft) -> Iterator[Fault]:
+    """What no text may be, not even as a draft: no template, far too long, or a subject that breaks out of its header."""
+    text: Any = draft.model
+    if not isinstance(text, Content | Block):
         return
+    subject = text.subject.strip() if isinstance(text, Content) else ""
+    for pointer, source in (("/subject", subject), ("/body", text.body)):
+        try:
+            compile_source(source)
+        except RenderFailed as failure:
+            line = failure.line if pointer == "/body" else None
+            yield Fault(draft.kind, draft.key, failure.detail, pointer, draft.file, text_line=line)
+    yield from _unfit(draft, subject)
+
+
+def _unfit(draft: Draft, subject: str) -> Iterator[Fault]:
     try:
-        renderer.check(Source(content.subject, "", content.channel))
+        guarded(subject)
     except RenderFailed as failure:
-        if failure.reason == "bad_subject":
-            yield Fault(draft.kind, draft.key, failure.detail, "/subject", draft.file)
+        yield Fault(draft.kind, draft.key, failure.detail, "/subject", draft.file)
 
 
 def _only_for_us(contents: Iterable[Content]) -> set[str]:

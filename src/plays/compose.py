@@ -11,6 +11,7 @@ block of its slot is tried), or the paragraph of the content's own body.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from channels.grammar import RenderFailed
@@ -34,8 +35,9 @@ def compose(
     content: Content, blocks: Mapping[str, Block], holds: Holds, context: Mapping[str, Any]
 ) -> Composed:
     """One message's text and data. Raises RenderFailed("missing_fact", name), UnknownBlock."""
-    usable = {key: block for key, block in blocks.items() if not _dropped(block.facts, context)}
-    chosen = choose(_without(content, blocks.keys() - usable.keys()), usable, holds)
+    named = {key: blocks[key] for keys in content.blocks.values() for key in keys if key in blocks}
+    unusable = {key for key, block in named.items() if _dropped(block.facts, context)}
+    chosen = choose(_without(content, unusable) if unusable else content, named, holds)
     kept = content.model_copy(
         update={"body": drop_paragraphs(content.body, _dropped(content.facts, context))}
     )
@@ -89,7 +91,12 @@ def drop_paragraphs(body: str, dropped: Mapping[str, Fact]) -> str:
     """The body without the paragraphs that read one of these facts. Raises RenderFailed("bad_template")."""
     if not dropped:
         return body
-    names = {*dropped, *(fact.source for fact in dropped.values())}
+    return _without_paragraphs(body, frozenset({*dropped, *(fact.source for fact in dropped.values())}))
+
+
+@lru_cache(maxsize=2_048)
+def _without_paragraphs(body: str, names: frozenset[str]) -> str:
+    """Kept, because telling what a paragraph reads means parsing it, and the same facts are missing for many."""
     return "\n\n".join(text for text in _paragraphs(body) if not _reads_any(text, names))
 
 
@@ -113,5 +120,5 @@ def _is_whole(text: str) -> bool:
     return True
 
 
-def _reads_any(text: str, names: set[str]) -> bool:
+def _reads_any(text: str, names: frozenset[str]) -> bool:
     return any(path == name or path.startswith(f"{name}.") for path in reads(text) for name in names)

@@ -187,3 +187,34 @@ def test_a_block_that_breaks_a_live_content_is_not_made_live(stocked: House) -> 
         *["/content/letter/body"],
         "/content/letter@finance/body",
     )
+
+
+# ── what is refused when it is saved ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("changed", "pointer"),
+    [
+        ({"body": "{% include '/etc/passwd' %}"}, "/body"),
+        ({"body": "{{ x.__class__ }}"}, "/body"),
+        ({"body": "{{ x"}, "/body"),
+        ({"body": "{{" + "(" * 5_000 + "1" + ")" * 5_000 + "}}"}, "/body"),
+        ({"body": "{% if x %}" * 300 + "{% endif %}" * 300}, "/body"),
+        ({"body": "{% macro m() %}{{ m() }}{% endmacro %}"}, "/body"),
+        ({"body": "x" * 100_000}, "/body"),
+        ({"subject": "x" * 100_000}, "/subject"),
+        ({"subject": "Hi\r\nBcc: a@example.com"}, "/subject"),
+        ({"subject": "Hi \u2028 there"}, "/subject"),
+        ({"subject": "A \U0001f4a9 =?UTF-8?Q?=0A?=Bcc: x@example.com"}, "/subject"),
+        ({"subject": "{{ lipsum(n=20000) }}"}, "/subject"),
+    ],
+    ids=lambda given: str(given)[:40],
+)
+def test_b58_b61_b64_b65_what_no_text_may_be_is_422_when_it_is_saved(
+    shared: House, changed: dict[str, str], pointer: str
+) -> None:
+    before = shared.everything()
+    answer = put(shared, "content", "letter", {**LETTER, "blocks": {}, **changed})
+    assert answer.status_code == 422
+    assert {error["pointer"] for error in answer.json()["errors"]} == {f"/content/letter{pointer}"}
+    assert shared.everything() == before

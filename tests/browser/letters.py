@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +48,6 @@ FRAME = Frame(
     "Example Ltd, 1 Example Street, Exampletown",
     unsubscribe_url="https://journeys.example.com/u/token",
     preferences_url="https://journeys.example.com/p/token",
-    reason="You get this because you look after Northwind Traders with us.",
 )
 
 
@@ -68,9 +68,15 @@ def letters() -> Iterator[Letter]:
         text = draft.model
         if draft.kind == "content" and text.channel in ("email", "invitation"):
             made = composed(text, _reader(text, playbook, NOW), playbook)
-            page = renderer.render(made.source, made.context, FRAME)
+            page = renderer.render(made.source, made.context, _frame(text))
             assert page.html is not None
             yield Letter(draft.key.replace("@", "."), page.subject, page.text, page.html)
+
+
+def _frame(text: Content) -> Frame:
+    if text.class_ != "transactional":
+        return replace(FRAME, purpose=text.class_)
+    return replace(FRAME, purpose=text.class_, unsubscribe_url=None, preferences_url=None)
 
 
 def _reader(text: Content, playbook: Playbook, now: Instant) -> Reader:

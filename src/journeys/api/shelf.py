@@ -18,7 +18,7 @@ from journeys.rehearsal import SAMPLE, Trials
 from journeys.store.fillings import filling_json
 from journeys.store.library import Library
 from journeys.store.reads.page import Page, seal, unseal
-from journeys.texts import reuse
+from journeys.texts import reuse, unreadable
 from plays.play import Live
 from signals.instant import Instant, iso
 
@@ -98,6 +98,9 @@ class Shelf:
         bare = key_of(kind, {"key": draft.body.get("key")})
         if key not in (draft.key, bare):
             raise Refused([Fault(kind, key, f"the body's key is {draft.key!r}", "/key")])
+        faults = list(unreadable(draft))
+        if faults:
+            raise Refused(faults)
         self._library.put([draft], self._clock(), actor)
         return self.one(kind, draft.key)
 
