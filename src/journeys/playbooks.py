@@ -7,17 +7,22 @@ from hashlib import sha256
 import msgspec
 import sqlalchemy as sa
 
+from channels.policies import Policies
+from channels.policy_parts import ControlGroup
 from channels.render import Renderer
 from journeys.brakes import ACTOR, Tripped, raise_task
-from journeys.definitions import Draft, Fault, Refused, build
+from journeys.definitions import Draft, Fault, Refused, build, parse
 from journeys.gate import Gate
-from journeys.life import LIVE, SeenOtherwise
+from journeys.life import LIVE, WAITING, SeenOtherwise
 from journeys.lint import lint
 from journeys.playbook import Playbook
 from journeys.store import audit
 from journeys.store.library import Library
 from plays.play import Live
 from signals.instant import SECOND, Instant
+
+_BESIDE = ("signals", "segments", "content", "blocks", "offers")
+"""Kinds whose drafts a draft of a play is tried with."""
 
 LOOK_EVERY = SECOND
 """How often a process asks whether definitions changed."""
@@ -91,6 +96,29 @@ class Playbooks:
         if not plays:
             together, retired = [draft for draft in together if draft.kind != "plays"], []
         return build(together, self._zone, None, retired, stamp + 1, current)
+
+    def alone(self, draft: Draft) -> Playbook:
+        """A playbook in which this is the only play, for everybody, among what is live and the newest drafts of what
+        it may name: what a tryout goes by. Raises Refused, also where the play has faults."""
+        together = self._around(draft)
+        faults = lint(together, self._renderer, {("plays", draft.key)})
+        if any(fault.blocking for fault in faults):
+            raise Refused([fault for fault in faults if fault.blocking])
+        documents = [one.model for one in together if one.kind == "policies"]
+        policies = (documents[0] if documents else Policies()).model_copy(update={"control": ControlGroup()})
+        stamp, _ = self._library.stamp()
+        return build(together, self._zone, policies, (), stamp + 1)
+
+    def _around(self, draft: Draft) -> list[Draft]:
+        drafts = [
+            msgspec.structs.replace(parse(kind, row["body"]), version=row["version"])
+            for (kind, _), row in self._library.newest().items()
+            if kind in _BESIDE and row["status"] in WAITING
+        ]
+        everybody = msgspec.structs.replace(draft, model=draft.model.model_copy(update={"holdout": 0.0}))
+        together, _ = self._together([*drafts, everybody])
+        alone = [one for one in together if one.kind != "plays" or one.key == draft.key]
+        return [msgspec.structs.replace(one, status="active", ends=False) for one in alone]
 
     def token(self, wanted: Sequence[Draft], current: bool = False, live: Live = "pin") -> str:
         """Names the live definitions of now, these, and how they are to be made live: what a dry run saw, and an

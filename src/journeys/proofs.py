@@ -6,7 +6,7 @@ from typing import Any
 from channels.address import lookup_key, normalise
 from channels.frame import Frame
 from channels.grammar import RenderFailed
-from channels.message import identity, mail_message_id
+from channels.message import Message, identity, mail_message_id
 from channels.mime import Posting, build
 from channels.outbox import Outbox
 from channels.port import InDoubt, MailChannel, Permanent, Sent, Temporary
@@ -14,7 +14,7 @@ from channels.render import Rendered
 from journeys.composer import Office
 from journeys.definitions import Draft
 from journeys.gate import Render, person_for
-from journeys.journey import Cause
+from journeys.journey import Cause, Journey
 from journeys.letters import Reader, composed, for_channel
 from journeys.playbook import Playbook
 from journeys.samples import sample_data
@@ -71,6 +71,25 @@ class Proofs:
             "sampled": [f"event.data.{field}" for field in fields],
         }
         return {**told, **self._made(text, reader, playbook, channel or text.channel)}
+
+    def read(
+        self, message: Message, journey: Journey | None, profile: Profile, playbook: Playbook, at: Instant
+    ) -> dict[str, Any]:
+        """What the person of a message would read: subject, text, html, and `problem` where it cannot be made."""
+        cause = None if journey is None else journey.cause
+        person = profile.contacts.get(message.contact)
+        key = None if journey is None else journey.key
+        reader = Reader(profile, person, message.role, at, cause, message.play, key, message.data or {})
+        text = reader.content(message.content, playbook)
+        if text is None:
+            detail = f"there is no content {message.content!r}"
+            return {
+                "subject": None,
+                "text": None,
+                "html": None,
+                "problem": {"reason": "bad_template", "detail": detail},
+            }
+        return self._made(text, reader, playbook, message.channel)
 
     def _made(self, text: Content, reader: Reader, playbook: Playbook, channel: str) -> dict[str, Any]:
         nothing: dict[str, Any] = {"subject": None, "text": None, "html": None, "blocks": [], "problem": None}

@@ -70,13 +70,13 @@ def settings(folder: Path, **others: Any) -> Settings:
 class House:
     """One service: its parts, its application, a client, and keys for it."""
 
-    def __init__(
-        self, folder: Path, template: Path, at: Instant = NOW, approval: str = "none", **options: Any
-    ) -> None:
+    def __init__(self, folder: Path, template: Path, at: Instant = NOW, **options: Any) -> None:
+        """`options` are settings by their names, and the application's."""
+        told = {name: options.pop(name) for name in Settings.model_fields.keys() & options.keys()}
         self.folder, self.clock = folder, FixedClock(at)
         if not (folder / "journeys.db").exists():
             shutil.copy(template, folder / "journeys.db")
-        self.parts = Parts(settings(folder, approval=approval), now=self.clock, durable=False)
+        self.parts = Parts(settings(folder, **told), now=self.clock, durable=False)
         self.app = create_app(self.parts, **options)
         self.http = TestClient(self.app, raise_server_exceptions=False, follow_redirects=False)
         self._keys: dict[tuple[str, ...], str] = {}

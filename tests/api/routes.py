@@ -34,6 +34,7 @@ SCOPE: dict[tuple[str, str], str] = {
     ("POST", "/v1/signals/{key}/backtest"): "marketer",
     ("POST", "/v1/plays/{key}/backtest"): "marketer",
     ("GET", "/v1/audit"): "marketer",
+    ("POST", "/v1/plays/{key}/test"): "marketer",
     ("GET", "/v1/schemas/{kind}"): "marketer",
     ("GET", "/v1/{kind}"): "marketer",
     ("GET", "/v1/{kind}/{key}"): "marketer",

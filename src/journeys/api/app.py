@@ -22,6 +22,7 @@ from journeys.api import (
     reads,
     scores,
     segment,
+    tryouts,
     writes,
 )
 from journeys.api import hooks as webhooks
@@ -83,6 +84,8 @@ def create_app(
     trials = Trials(parts.database)
     shelf = Shelf(parts.library, parts.playbooks, parts.filler, trials, parts.now, fill_soon)
     app.include_router(folders.router(shelf, guard))
+    trier = tryouts.Trier(shelf, parts.playbooks, parts.proofs, parts.database, parts.now)
+    app.include_router(tryouts.router(trier, guard))
     app.include_router(proofs.router(shelf, parts.proofs, parts.database, guard, parts.now))
     app.include_router(definitions.router(shelf, guard))
     inside = [] if open_console else [Depends(_session(parts))]

@@ -99,7 +99,9 @@ class AuditQuery(Paged):
     kind: Word | None = None
     key: Word | None = None
     actor: Word | None = None
-    action: Literal["draft", "approve", "activate", "pause", "resume", "stop", "archive"] | None = None
+    action: Literal["draft", "approve", "activate", "pause", "resume", "stop", "archive", "test"] | None = (
+        None
+    )
 
 
 class AuditResource(BaseModel):

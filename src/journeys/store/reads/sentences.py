@@ -22,6 +22,7 @@ _WAITS = {
     "withheld": "not sent, kept back to compare",
     "in_doubt": "perhaps sent, it is in doubt",
     "not_sent": "not sent",
+    "tested": "only tried: a copy went to whoever tried it, and nothing to the person",
 }
 
 
@@ -119,6 +120,8 @@ def _start(decision: Mapping[str, Any], _person: str) -> str:
         if reason:
             return f"started {play} in the {reason} group: it runs, but nothing of it reaches anyone"
         return f"started {play}: every check passed"
+    if decision["outcome"] == "tested":
+        return f"tried {play} on a copy: nothing of it reached anyone here"
     check = stopped_by(decision)
     return f"did not start {play}: {_say(_STARTS, str(reason), check, '')}"
 
