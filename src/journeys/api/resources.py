@@ -121,7 +121,7 @@ class JourneyResource(BaseModel):
 
 
 class MessageResource(BaseModel):
-    """Something meant for one contact on one channel."""
+    """Something meant for one contact on one channel, or for another system (`webhook`)."""
 
     id: str
     journey: str
@@ -129,7 +129,7 @@ class MessageResource(BaseModel):
     version: int
     step: str
     account: str
-    contact: str
+    contact: str | None = Field(description="None of a webhook: it is for another system.")
     role: str | None
     address: str | None
     channel: str

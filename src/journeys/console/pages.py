@@ -202,7 +202,9 @@ def _outbox(routes: APIRouter, console: Console) -> None:
                 "here": "outbox",
                 "message": known,
                 "decisions": why.decisions(connection, message=message)["items"],
-                "person": people.contact_names(connection, [pair]).get(pair, known["contact"]),
+                "person": people.contact_names(connection, [pair]).get(
+                    pair, known["contact"] or known["content"]
+                ),
                 "names": people.names(connection, [known["account"]]),
             }
         return console.furniture.page("message", shown)

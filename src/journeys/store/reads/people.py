@@ -154,14 +154,18 @@ def names(connection: sa.Connection, ids: Sequence[str]) -> dict[str, str]:
     return {row.id: row.name or row.id for row in connection.execute(wanted)}
 
 
-def contact_names(connection: sa.Connection, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """What these people (account, contact) are called; one without a name by the address, else by the id."""
-    if not pairs:
+def contact_names(
+    connection: sa.Connection, pairs: Sequence[tuple[str, str | None]]
+) -> dict[tuple[str, str | None], str]:
+    """What these people (account, contact) are called; one without a name by the address, else by the id.
+
+    A pair without a contact is nobody's: a call of another system.
+    """
+    people = sorted({(account, contact) for account, contact in pairs if contact})
+    if not people:
         return {}
     c = contacts.c
-    wanted = sa.select(c.account, c.id, c.name, c.email).where(
-        sa.tuple_(c.account, c.id).in_(sorted(set(pairs)))
-    )
+    wanted = sa.select(c.account, c.id, c.name, c.email).where(sa.tuple_(c.account, c.id).in_(people))
     return {(row.account, row.id): row.name or row.email or row.id for row in connection.execute(wanted)}
 
 
