@@ -1,4 +1,4 @@
-"""A change and its next crossing come from one table, and are what a look at each step answers."""
+"""A change and its next crossing come from one walk ahead, and are what a look at each step answers."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from builders import START, event, folded, watching
 from signals.conditions import Moment, compile_condition
-from signals.conditions.change import ChangeNode
+from signals.conditions.change import STEPS_AHEAD, ChangeNode
 from signals.instant import DAY, HOUR
 from signals.profile import Profile
 
@@ -30,7 +30,7 @@ def used(days: list[int], node: ChangeNode) -> Profile:
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(DAYS, WORDS, SPANS, st.integers(0, 20), st.integers(0, 40 * 24))
-def test_one_table_answers_what_looking_at_each_step_does(
+def test_the_answer_stands_until_it_says_and_no_step_is_looked_at_twice(
     days: list[int], word: tuple[str, float], spans: tuple[str, str], least: int, later: int
 ) -> None:
     condition: dict[str, Any] = {"change": "used", "in": spans[0], "against": spans[1], "min": least}
@@ -38,11 +38,19 @@ def test_one_table_answers_what_looking_at_each_step_does(
     assert isinstance(quick, ChangeNode)
     assert isinstance(slow, ChangeNode)
     slow.aligned = False
-    moment = Moment(used(days, quick), START + later * HOUR)
-    assert quick.test(moment) == slow.test(moment)
+    profile, now = used(days, quick), START + later * HOUR
+    holds, until = quick.test(Moment(profile, now))
+    end = now + 150 * DAY if until is None else until
+    every = max(slow.step, (end - now) // 200 // slow.step * slow.step)
+    looks = [now, *range((now // slow.step + 1) * slow.step, end, every)]
+    assert {slow.test(Moment(profile, at))[0] for at in looks} == {holds}
+    if quick.aligned and until is not None and until < now + STEPS_AHEAD * slow.step:
+        first = next(day for day, many in enumerate(days) if many)
+        whole_at = START + (first - len(days)) * DAY + 3 * slow.block  # looked at whatever it comes to
+        assert slow.test(Moment(profile, until))[0] is not holds or until <= whole_at + slow.step
 
 
-def test_levels_of_one_signal_share_one_table() -> None:
+def test_levels_of_one_signal_share_one_walk() -> None:
     mild, severe = (
         compile_condition({"change": "used", "in": "14d", "against": "56d", "lte": least})
         for least in (-0.3, -0.5)
@@ -50,9 +58,9 @@ def test_levels_of_one_signal_share_one_table() -> None:
     assert isinstance(mild, ChangeNode)
     assert isinstance(severe, ChangeNode)
     made: list[int] = []
-    table = ChangeNode._table
+    walk = ChangeNode._crossings
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ChangeNode, "_table", lambda self, *given: made.append(1) or table(self, *given))
+        patch.setattr(ChangeNode, "_crossings", lambda self, *given: made.append(1) or walk(self, *given))
         moment = Moment(used([3] * 100, mild), START)
         assert [node.test(moment)[0] for node in (mild, severe)] == [False, False]
         assert len(made) == 1

@@ -2,8 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import pairwise
-from operator import is_
+from itertools import groupby, pairwise
+from operator import is_, itemgetter
 from typing import Any, NamedTuple
 
 from signals.conditions.atoms import ChangeAtom
@@ -14,8 +14,14 @@ from signals.measures import Measure, tally_at
 from signals.operators import MISSING, numeric_predicate
 from signals.sieve import AT_ONCE, WAIT, Code, Guard
 
-STEPS_AHEAD = 10
-"""How many bucket changes a crossing is looked for ahead; beyond them `until` is early, which is allowed."""
+STEPS_AHEAD = 48
+"""How many steps a crossing is looked for ahead; beyond them `until` is early, which is allowed."""
+
+EDGES_AHEAD = 10
+"""The same in edges, where blocks begin within a step and every edge must be looked for."""
+
+_UNSEEN = object()
+"""The change where it was not worked out."""
 
 
 class _Made(NamedTuple):
@@ -23,7 +29,7 @@ class _Made(NamedTuple):
 
     asked: tuple[Any, ...] = ()
     states: Sequence[Any] = ()
-    values: Sequence[Any] = ()
+    values: list[tuple[int, Any]] = []
 
 
 class _Latest:
@@ -98,50 +104,68 @@ class ChangeNode(MeasureNode):
     def _crossing(self, states: list[Any], now: Instant, holds: bool) -> Instant | None:
         """The next edge at which the answer is another; none found, the last that was looked at."""
         edge: Instant | None = now
-        for _ in range(STEPS_AHEAD):
+        for _ in range(EDGES_AHEAD):
             edge = self._edge_after(states, edge)
             if edge is None or self._says(self._against(self._since(states, edge))) is not holds:
                 break
         return edge
 
     def _test_aligned(self, states: list[Any], now: Instant) -> Answer:
-        """The same from a table made in one pass, where the edges of blocks and buckets fall together."""
+        """The same from one walk over what crosses an edge ahead, where the edges of blocks and buckets fall together."""
         step = now // self.step
-        first, *later = self._values(states, step)
+        (_, first), *later = self._values(states, step)
         holds = self._says(first)
-        for ahead, value in enumerate(later, 1):
-            if self._says(value) is not holds:
-                return holds, (step + ahead) * self.step
-        if (step + STEPS_AHEAD - 1) * self.step >= self._over(states):
-            return holds, None  # then everything has left every block
-        return holds, (step + STEPS_AHEAD) * self.step
+        for at, value in later:
+            if value is _UNSEEN or self._says(value) is not holds:
+                return holds, at * self.step
+        return holds, None
 
-    def _values(self, states: list[Any], step: int) -> Sequence[Any]:
-        """The change in this step and in each of the next. Levels of one signal ask for the same in turn: it is kept."""
+    def _values(self, states: list[Any], step: int) -> list[tuple[int, Any]]:
+        """The change in this step and from each later one on at which it may be another, as far as was looked: then it
+        is unseen. Levels of one signal ask for the same in turn: it is kept.
+        """
         made, asked = _Latest.made, (step, self.step, self.block, self.blocks, self.at_least)
         if made.asked == asked and len(made.states) == len(states) and all(map(is_, made.states, states)):
             return made.values
-        columns = zip(*self._table(states, step), strict=True)
-        wholes = (self._whole(states, (step + ahead) * self.step)[0] for ahead in range(STEPS_AHEAD + 1))
-        values = [
-            self._against(column[: max(0, whole) + 1]) for column, whole in zip(columns, wholes, strict=True)
-        ]
+        since, crossings, unseen = self._crossings(states, step)
+        whole, _ = self._whole(states, step * self.step)
+        values = [(step, self._against(since[: max(0, whole) + 1]))]
+        for at, group in groupby(sorted(crossings), itemgetter(0)):
+            for _, row, count in group:
+                since[row] -= count
+                whole += not count
+            values.append((at, self._against(since[: max(0, whole) + 1])))
+        if unseen is not None:
+            values.append((unseen, _UNSEEN))
         _Latest.made = _Made(asked, states, values)
         return values
 
-    def _table(self, states: list[Any], step: int) -> list[list[int]]:
-        """For each block back, how many came since it began, in this step and in each of the next."""
-        width, rows = self.block // self.step, []
-        for back in range(1, self.blocks + 2):
-            row = [0] * (STEPS_AHEAD + 1)
+    def _crossings(
+        self, states: list[Any], step: int
+    ) -> tuple[list[int], list[tuple[int, int, int]], int | None]:
+        """How many came since the recent block began, since the one before it did, …; which of these loses how many at
+        which of the next steps (0: one more block is whole); and the first step beyond them at which one does.
+        """
+        width, since, unseen = self.block // self.step, [], []
+        crossings: list[tuple[int, int, int]] = []
+        for row in range(self.blocks + 1):
+            back, counted = (row + 1) * width, 0
             for buckets, totals in states:
-                place, size, total = bisect_left(buckets, step - back * width), len(buckets), totals[-1]
-                for ahead in range(len(row)):
-                    while place < size and buckets[place] < step - back * width + ahead:
-                        place += 1
-                    row[ahead] += total - totals[place]
-            rows.append(row)
-        return rows
+                place = bisect_left(buckets, step - back)
+                stop = bisect_left(buckets, step - back + STEPS_AHEAD, place)
+                counted += totals[-1] - totals[place]
+                crossings += [
+                    (buckets[at] + back + 1, row, totals[at + 1] - totals[at]) for at in range(place, stop)
+                ]
+                unseen += [bucket + back + 1 for bucket in buckets[stop : stop + 1]]
+            since.append(counted)
+        grows = self._whole(states, step * self.step)[1]
+        while grows is not None and grows // self.step <= step + STEPS_AHEAD:
+            crossings.append((grows // self.step, 0, 0))
+            grows = self._whole(states, grows)[1]
+        if grows is not None:
+            unseen.append(grows // self.step)
+        return since, crossings, min(unseen, default=None)
 
     def _over(self, states: list[Any]) -> Instant:
         """When everything has left every block."""
