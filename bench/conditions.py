@@ -98,7 +98,7 @@ class Side:
         for profile in self.warm.values():
             watch(profile, self.watched, START, None)
         fold_and_watch(self.warm, self.watched, self.earlier)
-        self.looks = 0
+        self.looks = self.fired = 0
         self.ends: dict[str, list[str]] = {}
 
     def rate(self, run: Run) -> float:
@@ -109,7 +109,7 @@ class Side:
         looks = run(profiles, self.watched, self.timed)
         seconds = time.process_time() - began
         if looks is not None:
-            self.looks = looks
+            self.looks, self.fired = looks, fired(profiles) - fired(self.warm)
             self._same_end({account: opened(profile) for account, profile in profiles.items()})
         return len(self.timed) / seconds
 
@@ -146,6 +146,11 @@ class Side:
 def opened(profile: Profile) -> list[str]:
     """Keys of the signals that are open."""
     return sorted(key for key, state in profile.signals.items() if state.open)
+
+
+def fired(profiles: Profiles) -> int:
+    """How often any signal has fired."""
+    return sum(state.fired for profile in profiles.values() for state in profile.signals.values())
 
 
 def best(sides: list[tuple[Side, Run]]) -> list[float]:
@@ -216,6 +221,7 @@ def _about(side: Side, checked: list[Any]) -> dict[str, Any]:
         "measures": len(side.watched.measures),
         "conditions_touched_per_event": round(readers, 1),
         "looks_per_event": round(side.looks / len(side.timed), 3),
+        "fired_per_event": round(side.fired / len(side.timed), 3),
         "events": len(side.timed),
         "accounts": len(side.warm),
         "open_at_the_end": round(sum(map(len, side.ends.values())) / len(side.ends), 1),

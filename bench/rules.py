@@ -22,6 +22,8 @@ MANY_TYPES = BUSY_TYPES + [f"product.action_{place}" for place in range(32)]
 
 WEIGHTS = [30, 34, 12, 8, 4, 5, 5, 2] + [2] * 32
 FEATURES = 12
+EVENTS_A_DAY = 200 / 45
+"""Of one account in the benchmark of conditions."""
 
 Rules = dict[str, dict[str, Any]]
 """Conditions by the key of their signal."""
@@ -44,35 +46,47 @@ def stream(count: int, accounts: int, days: int, types: list[str], seed: int = 7
 
 
 def fifty() -> Rules:
-    """Counts, sums, distinct values, absences, changes, the latest, nested: six or more a type."""
+    """Counts, sums, distinct values, absences, changes, the latest, nested: six or more a type.
+
+    Thresholds lie where people set them, at what is unusual: about 3 % of events fire something, as in the pipeline.
+    """
     rules: Rules = {}
     for place, kind in enumerate(BUSY_TYPES):
         often = WEIGHTS[place]
-        rules[f"busy_{place}"] = {"count": kind, "in": "7d", "gte": 3 + often // 2}
-        rules[f"calm_{place}"] = {"count": kind, "in": "30d", "gte": 5 + often * 3 // 2}
-        rules[f"gone_{place}"] = {"absent": kind, "for": f"{3 + 90 // often}d"}
+        rules[f"busy_{place}"] = {"count": kind, "in": "7d", "gte": unusual(often, 7)}
+        rules[f"calm_{place}"] = {"count": kind, "in": "30d", "gte": unusual(often, 30)}
+        rules[f"gone_{place}"] = {"absent": kind, "for": f"{3 + 120 // often}d"}
         rules[f"ever_{place}"] = {"count": kind, "gte": 5 + 2 * often}
     for days in (7, 14, 28, 40):
         rules[f"broad_{days}"] = {
             "distinct": "product.feature_used",
             "of": "feature",
             "in": f"{days}d",
-            "gte": 8 + days // 10,
+            "lt": 2 + days // 7,
         }
         rules[f"spent_{days}"] = {
             "sum": "billing.charge_made",
             "of": "amount",
             "in": f"{days}d",
-            "gte": 150 * days,
+            "gte": 500 * unusual(5, days),
         }
     for place in range(6):
-        busy = {"count": BUSY_TYPES[place], "in": "14d", "gte": 4 + WEIGHTS[place] * 3 // 4}
+        busy = {"count": BUSY_TYPES[place], "in": "14d", "gte": unusual(WEIGHTS[place], 14)}
         rules[f"both_{place}"] = {"all": [busy, {"not": {"signal": f"busy_{place}"}}]}
-    urgent = {"count": "support.ticket_noted", "in": "2d", "where": {"priority": "urgent"}, "gte": 1}
-    rules |= {"urgent": urgent, "tickets": {"count": "support.ticket_noted", "in": "7d", "gte": 2}}
-    rules["detractor"] = {"latest": "survey.score_given", "where": {"score": {"lte": 6}}}
-    rules["drop"] = {"change": "product.feature_used", "in": "7d", "against": "21d", "min": 4, "lte": -0.4}
+    urgent = {"count": "support.ticket_noted", "in": "2d", "where": {"priority": "urgent"}, "gte": 2}
+    rules |= {
+        "urgent": urgent,
+        "tickets": {"count": "support.ticket_noted", "in": "7d", "gte": unusual(5, 7)},
+    }
+    rules["detractor"] = {"latest": "survey.score_given", "where": {"score": {"lte": 2}}}
+    rules["drop"] = {"change": "product.feature_used", "in": "14d", "against": "42d", "lte": -0.4}
     return rules
+
+
+def unusual(weight: float, days: int, deviations: float = 3) -> int:
+    """How many events of a type are that many deviations above, or below, what is usual in so many days."""
+    usual = EVENTS_A_DAY * days * weight / 100
+    return max(1, round(usual + deviations * (usual**0.5 + 0.3)))
 
 
 def five_hundred() -> Rules:
@@ -87,19 +101,23 @@ def five_hundred() -> Rules:
 
 def _one_more(kind: str, seed: random.Random) -> dict[str, Any]:
     """What customers write most: counts; then absences, amounts, distinct values, changes, nesting."""
-    window = seed.choice(["1d", "7d", "7d", "14d", "30d", "30d", "90d"])
-    count = {"count": kind, "in": window, "gte": seed.randrange(1, 20)}
-    few = {"count": kind, "in": window, "lt": seed.randrange(1, 6)}
+    window = seed.choice([1, 7, 7, 14, 30, 30, 90])
+    weight = WEIGHTS[MANY_TYPES.index(kind)] * 100 / sum(WEIGHTS)
+    far = 3 + seed.random()
+    many, least = unusual(weight, window, far), unusual(weight, window, -far)
+    silence = f"{round((5 + far) * 100 / weight / EVENTS_A_DAY) + 1}d"
+    count = {"count": kind, "in": f"{window}d", "gte": many}
+    few = {"count": kind, "in": f"{window}d", "lt": least}
     shape = seed.choices(["count", "few", "absent", "ever", "sum", "distinct", "change", "both"], _SHAPES)[0]
     shapes: dict[str, dict[str, Any]] = {
         "count": count,
-        "few": few,
-        "absent": {"absent": kind, "for": f"{seed.randrange(3, 30)}d"},
+        "few": few if least > 1 else count,
+        "absent": {"absent": kind, "for": silence},
         "ever": {"count": kind, "gte": seed.randrange(5, 60)},
-        "sum": {"sum": kind, "of": "seconds", "in": window, "gte": seed.randrange(500, 9_000)},
-        "distinct": {"distinct": kind, "of": "feature", "in": window, "lt": seed.randrange(2, 8)},
-        "change": {"change": kind, "in": "7d", "against": "21d", "min": 2, "lte": -0.3},
-        "both": {"all": [few, {"not": {"absent": kind, "for": f"{seed.randrange(3, 30)}d"}}]},
+        "sum": {"sum": kind, "of": "seconds", "in": f"{window}d", "gte": 450 * many},
+        "distinct": {"distinct": kind, "of": "feature", "in": f"{window}d", "gte": min(many, FEATURES)},
+        "change": {"change": kind, "in": "14d", "against": "42d", "lte": -0.5},
+        "both": {"all": [count, {"not": {"absent": kind, "for": silence}}]},
     }
     return shapes[shape]
 

@@ -13,7 +13,7 @@ from signals.definitions import HealthRules, Milestone, Segment, Signal, Stage
 from signals.event import Event
 from signals.freshness import Feeds, Promises
 from signals.health import HealthWatch
-from signals.instant import Duration, Instant
+from signals.instant import DAY, Duration, Instant
 from signals.ledger import Entry
 from signals.measures import Measure, shared, type_matches
 from signals.profile import Profile
@@ -35,6 +35,10 @@ __all__ = ["OWN_SOURCE", "CircularDefinitions", "Edge", "Sight", "Watched", "wat
 
 SIEVES_KEPT = 2_000
 """Sets of touched tokens whose sieves are remembered: most events touch alike."""
+
+
+NEAR = DAY
+"""How long before its time a definition is looked at together with another whose time has come."""
 
 
 class CircularDefinitions(ValueError):
@@ -105,10 +109,16 @@ class Watched:
         return make([self.watches[place].strain(place, code) for place in places], code)
 
     def due(self, profile: Profile, now: Instant) -> list[int]:
-        """Places, in order, of the definitions whose time to be looked at has come: all where none ever was."""
+        """Places, in order, of the definitions whose time to be looked at has come: all where none ever was.
+
+        With them those whose time is near: what has happened since has put most of them off, and this spares a look.
+        """
         if profile.waits is None:
             return list(range(len(self.watches)))
-        return sorted([self._place[watch] for watch, at in profile.waits.items() if at <= now])
+        if profile.look_at is None or profile.look_at > now:
+            return []
+        near = now + NEAR
+        return sorted([self._place[watch] for watch, at in profile.waits.items() if at <= near])
 
     def explained(
         self, told: list[Entry], event: Event | None, touched: Collection[str] | None

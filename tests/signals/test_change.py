@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from builders import START, event, folded, watching
 from signals.conditions import Moment, compile_condition
-from signals.conditions.change import STEPS_AHEAD, ChangeNode
+from signals.conditions.change import ChangeNode
 from signals.instant import DAY, HOUR
 from signals.profile import Profile
 
@@ -44,7 +44,7 @@ def test_the_answer_stands_until_it_says_and_no_step_is_looked_at_twice(
     every = max(slow.step, (end - now) // 200 // slow.step * slow.step)
     looks = [now, *range((now // slow.step + 1) * slow.step, end, every)]
     assert {slow.test(Moment(profile, at))[0] for at in looks} == {holds}
-    if quick.aligned and until is not None and until < now + STEPS_AHEAD * slow.step:
+    if quick.aligned and until is not None and until < now + slow.ahead * slow.step:
         first = next(day for day, many in enumerate(days) if many)
         whole_at = START + (first - len(days)) * DAY + 3 * slow.block  # looked at whatever it comes to
         assert slow.test(Moment(profile, until))[0] is not holds or until <= whole_at + slow.step

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from signals.conditions.amounts import AmountNode
 from signals.conditions.atoms import (
     AbsentAtom,
     ChangeAtom,
@@ -23,7 +24,7 @@ from signals.conditions.history import (
 )
 from signals.conditions.node import Node
 from signals.conditions.states import ConditionRefused
-from signals.conditions.windows import AmountNode, CountNode, DistinctNode
+from signals.conditions.windows import CountNode, DistinctNode
 from signals.instant import DAY, Duration
 from signals.measures import Amounts, Last, Latest, Measure, Tally, Total, resolution
 from signals.operators import Comparison

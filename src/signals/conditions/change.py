@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 from signals.conditions.atoms import ChangeAtom
 from signals.conditions.node import Answer, Moment, soonest
 from signals.conditions.windows import MeasureNode
-from signals.instant import Duration, Instant
+from signals.instant import DAY, Duration, Instant
 from signals.measures import Measure, tally_at
 from signals.operators import MISSING, numeric_predicate
 from signals.sieve import AT_ONCE, WAIT, Code, Guard
 
 STEPS_AHEAD = 48
-"""How many steps a crossing is looked for ahead; beyond them `until` is early, which is allowed."""
+DAYS_AHEAD = 7
+"""How many steps, and steps of a day, a crossing is looked for ahead; beyond them `until` is early, which is allowed."""
 
 EDGES_AHEAD = 10
 """The same in edges, where blocks begin within a step and every edge must be looked for."""
@@ -48,6 +49,7 @@ class ChangeNode(MeasureNode):
         self.matches = numeric_predicate(atom.words())
         self.falls = atom.words().keys() <= {"lt", "lte"}
         self.aligned = self.block % self.step == 0
+        self.ahead = DAYS_AHEAD if step == DAY else STEPS_AHEAD
 
     def _states(self, moment: Moment) -> list[Any]:
         return [state for state in self.state(moment).values() if state[0]]
@@ -152,7 +154,7 @@ class ChangeNode(MeasureNode):
             back, counted = (row + 1) * width, 0
             for buckets, totals in states:
                 place = bisect_left(buckets, step - back)
-                stop = bisect_left(buckets, step - back + STEPS_AHEAD, place)
+                stop = bisect_left(buckets, step - back + self.ahead, place)
                 counted += totals[-1] - totals[place]
                 crossings += [
                     (buckets[at] + back + 1, row, totals[at + 1] - totals[at]) for at in range(place, stop)
@@ -160,7 +162,7 @@ class ChangeNode(MeasureNode):
                 unseen += [bucket + back + 1 for bucket in buckets[stop : stop + 1]]
             since.append(counted)
         grows = self._whole(states, step * self.step)[1]
-        while grows is not None and grows // self.step <= step + STEPS_AHEAD:
+        while grows is not None and grows // self.step <= step + self.ahead:
             crossings.append((grows // self.step, 0, 0))
             grows = self._whole(states, grows)[1]
         if grows is not None:
@@ -173,13 +175,14 @@ class ChangeNode(MeasureNode):
         return int((last + 1) * self.step + (self.blocks + 1) * self.block)
 
     def surely(self, holds: bool, code: Code) -> Guard | None:
-        """Too little of the past as yet."""
+        """Too little of the past as yet, or too little of anything."""
         if holds or self.measure.keyed is not None:
             return None
         state = code.state(self.measure)
+        few = f"{state}[1][-1] - {state}[1][0] < {code.constant(2 * self.at_least)}"
         whole = f"{state}[0][0] * {self.step} + {3 * self.block}"
         young = f"{whole} if {state}[1][0] == 0 and now < {whole} else 0"
-        return Guard(f"never if {state} is None else {young}")
+        return Guard(f"never if {state} is None or {few} else {young}")
 
     def lasts(self, holds: bool, code: Code) -> Guard | None:
         """No drop yet, and what happens now only makes the recent more for as long as it is recent."""

@@ -1,8 +1,9 @@
 """Atoms on a number of a window: counts, amounts, distinct values, by the measures of the profile."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
+from math import ceil, floor
 from typing import Any
 
 from signals.attributes import account_value, tokens
@@ -225,49 +226,27 @@ class CountNode(WindowNode):
         return max(counts, default=0) if self.same else sum(counts)
 
 
-class AmountNode(WindowNode):
-    """`sum average min max` of a field: sums are exact decimals; of none, only `sum` is a number (0)."""
-
-    def __init__(
-        self,
-        source: dict[str, Any],
-        atom: Any,
-        measure: Measure,
-        step: Duration,
-        word: str,
-        of_journey: bool = False,
-    ) -> None:
-        super().__init__(source, atom, measure, step, atom.by, of_journey)
-        self.word = word
-
-    def _cells(self, moment: Moment) -> list[Any]:
-        first = None if self.far is None else (moment.now - self.far) // self.step
-        last = None if self.near is None else (moment.now - self.near) // self.step
-        found: list[Any] = []
-        for buckets, cells in self.state(moment).values():
-            start = 0 if first is None else bisect_left(buckets, first)
-            stop = len(buckets) if last is None else bisect_left(buckets, last)
-            found += cells[start:stop]
-        return found
-
-    def number(self, moment: Moment) -> Any:
-        cells = self._cells(moment)
-        if self.word == "sum":
-            return sum((Decimal(cell[1]) for cell in cells), Decimal(0))
-        if not cells:
-            return MISSING
-        if self.word == "average":
-            return sum(Decimal(cell[1]) for cell in cells) / sum(cell[0] for cell in cells)
-        pick: Callable[..., Decimal] = min if self.word == "min" else max
-        return pick(Decimal(cell[2 if self.word == "min" else 3]) for cell in cells)
-
-
 class DistinctNode(WindowNode):
     """`{distinct: product.feature_used, of: feature, in: 28d, lt: 3}`: how many values have any event in the window."""
 
     def __init__(self, source: dict[str, Any], atom: DistinctAtom, measure: Measure, step: Duration) -> None:
         super().__init__(source, atom, measure, step, None)
         self.crossing = self._crossing()
+        self.plain = self.crossing is not None and self.far is not None and self.divisor is None
+
+    def test(self, moment: Moment) -> Answer:
+        """A plain number against one threshold: answered from when each value was last seen."""
+        state = moment.profile.measures.get(self.measure.id)
+        if not self.plain or not state or self.crossing is None or self.far is None:
+            return super().test(moment)
+        lasts = sorted([kept[0][-1] for kept in state.values()])
+        gone = bisect_left(lasts, (moment.now - self.far) // self.step)
+        holds = self.matches(len(lasts) - gone)
+        true_when_many, strict, threshold = self.crossing
+        if holds is not true_when_many:
+            return holds, None  # the number only falls by itself
+        fewest = ceil(threshold) if strict else floor(threshold) + 1
+        return holds, (lasts[-fewest] + 1) * self.step + self.far if fewest > 0 else None
 
     def until(self, moment: Moment, holds: bool) -> Instant | None:
         """Values leave with their last bucket: the crossing is the instant at which too few (or few enough) are left."""
@@ -293,11 +272,12 @@ class DistinctNode(WindowNode):
     def counted(self, code: Code) -> str:
         """The name of the number in a sieve."""
         state = code.state(self.measure)
-        values = f"len({state})"
-        if self.far is not None:
-            first = f"(now - {self.far}) // {self.step}"
-            values = f"sum([kept[0][-1] >= {first} for kept in {state}.values()])"
-        return code.let(("values", self.measure.id, self.far), f"{values} if {state} is not None else 0")
+        if self.far is None:
+            return code.let(("values", self.measure.id), f"len({state} or ())")
+        last = f"sorted([kept[0][-1] for kept in {state}.values()]) if {state} is not None else ()"
+        last = code.let(("lasts", self.measure.id), last)
+        inside = f"len({last}) - bisect_left({last}, (now - {self.far}) // {self.step})"
+        return code.let(("values", self.measure.id, self.far), inside)
 
     def number(self, moment: Moment) -> Any:
         if self.far is None:
