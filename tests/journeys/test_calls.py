@@ -3,11 +3,14 @@
 from typing import Any
 
 import orjson
+import pytest
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from builders import START, attributes, event, person, play
 from channels.port import Call, Outcome
 from journeys.rounds import LEASE
+from journeys.settings import Settings
 from journeys.store.tables import decisions, renderings
 from mailroom import TO_ADMIN, Dies, House
 from signals.instant import HOUR, MINUTE, SECOND, Instant
@@ -145,3 +148,31 @@ def test_a_calls_rate_is_its_own() -> None:
     assert statuses(made) == ["email sent", "webhook held:rate", "webhook sent"]
     settle(made, START + SECOND)
     assert statuses(made) == ["email sent", "webhook sent", "webhook sent"]
+
+
+URL, SECRET = "https://crm.example.com/in", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
+
+
+def test_endpoints_and_networks_are_settings_and_no_secret_is_shown() -> None:
+    body = orjson.dumps({"crm": {"url": URL, "secret": SECRET}}).decode()
+    made = Settings(_env_file=None, webhooks=body, webhook_networks="10.1.2.0/24, 10.2.0.0/16")  # type: ignore[arg-type, call-arg]  # as the environment gives them
+    assert made.webhooks["crm"].authority == "crm.example.com"
+    assert made.webhook_networks == ["10.1.2.0/24", "10.2.0.0/16"]
+    assert "0123456789" not in repr(made) + repr(made.webhooks)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"webhooks": "nonsense"},
+        {
+            "webhooks": orjson.dumps(
+                {"crm": {"url": "https://crm.example.com:22/", "secret": SECRET}}
+            ).decode()
+        },
+        {"webhook_networks": "10.1.2.0/99"},
+    ],
+)
+def test_endpoints_that_cannot_be_called_are_no_settings(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        Settings(_env_file=None, **wrong)  # type: ignore[arg-type]  # as the environment gives them
