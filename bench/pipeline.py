@@ -139,7 +139,7 @@ def drafts() -> list[Draft]:
     found.append(
         parse(
             "content",
-            {"key": "hello", "channel": "in_app", "subject": "Hello", "body": "Hello {{ account.id }}"},
+            {"key": "hello", "channel": "in_app", "subject": "Hello", "body": "Your week in one look"},
         )
     )
     return [*found, parse("policies", {"max_trigger_age": None})]
