@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from builders import ACCOUNT, START, attributes, event, person, play
@@ -175,6 +175,8 @@ MEANWHILE = st.lists(
 
 @settings(deadline=None, max_examples=60)
 @given(ACTS, MEANWHILE)
+@example(["go", "round"], [{"exit", "temporary"}])
+@example(["go", "round"], [{"by_hand", "temporary"}])
 def test_nothing_is_sent_for_a_journey_that_has_ended_or_is_to_end(
     acts: list[str], meanwhile: list[set[str]]
 ) -> None:
