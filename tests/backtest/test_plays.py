@@ -257,9 +257,19 @@ CROWD = drafts(
     release_every="1m",
     hold_ttl="30h",
 )
+WORDS: dict[str, tuple[str, str | None, dict[str, Any]]] = {
+    "well": ("well", None, {}),
+    "hold": ("crm.escalation_opened", None, {"escalation": "E"}),
+    "free": ("crm.escalation_closed", None, {"escalation": "E"}),
+    "no": ("engagement.unsubscribed", "ann", {"channel": "email", "topic": ""}),
+    "yes": ("engagement.subscribed", "ann", {"channel": "email", "topic": ""}),
+    "gone": ("crm.contact_left", "bob", {}),
+}
+"""What people and the CRM say in between: the event's type, by whom, and its data."""
+
 _happenings = st.lists(
     st.tuples(
-        st.sampled_from(["go", "also", "keep", "well", "go", "also", "keep"]),
+        st.sampled_from(["go", "also", "keep", "go", "also", "keep", *WORDS]),
         st.integers(0, 5),
         st.sampled_from([0, 1, 5, 12, 60, 300, 661, 900]),
         st.sampled_from(["a", "b", "c"]),
@@ -272,7 +282,13 @@ def crowd(happened: list[tuple[str, int, int, str]]) -> list[Event]:
     """Three accounts with a champion, two with an admin, and what happens to them."""
     people = [person(account, "ann", 0) for account in "abc"]
     people += [person(account, "bob", 0, ["admin"]) for account in "ab"]
-    return people + [told(account, kind, 1 + d + m * M) for kind, d, m, account in sorted(happened)]
+    return people + [_told(account, kind, 1 + d + m * M) for kind, d, m, account in sorted(happened)]
+
+
+def _told(account: str, kind: str, day: float) -> Event:
+    name, contact, data = WORDS.get(kind, (kind, None, {}))
+    happened = told(account, name, day, **data)
+    return happened if contact is None else by(happened, f"{account}.{contact}")
 
 
 @settings(deadline=None, max_examples=25)
