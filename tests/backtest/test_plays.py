@@ -209,12 +209,35 @@ def test_signals_nobody_asks_for_are_not_run() -> None:
         *drafts([{**RESCUE, "trigger": {"signal": "spike"}}]),
         parse("signals", {"key": "spike", "when": {"count": "t", "in": "7d", "gte": 2}}),
         parse("signals", {"key": "apart", "when": {"count": "elsewhere", "gte": 1}}),
+        parse("segments", {"key": "far", "enter": {"signal": "apart"}, "tag": True}),
     ]
     play = next(draft for draft in known if draft.kind == "plays")
     basis = Basis(play, known, Question(END), COMPOSER, "UTC")
     assert {*basis.playbook.signals} == {"spike"}
+    assert not basis.playbook.segments
     found = run(basis, histories([told("a", "t", 0), told("a", "t", 1), told("a", "elsewhere", 2)]))
     assert (found["journeys"]["started"], found["events"], found["events_that_matter"]) == (1, 3, 2)
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        {"audience": {"segment": "far"}},
+        {"audience": {"tag": "far"}},
+        {"trigger": {"segment": "far"}},
+        {"trigger": {"event": "segment.*"}},
+        {"steps": [{"branch": [{"when": {"count": "segment.entered", "gte": 1}, "steps": [HI]}]}]},
+    ],
+)
+def test_what_a_play_uses_in_a_roundabout_way_is_run(asking: dict[str, Any]) -> None:
+    known = [
+        *drafts([{**RESCUE, **asking}]),
+        parse("signals", {"key": "apart", "when": {"count": "elsewhere", "gte": 1}}),
+        parse("segments", {"key": "far", "enter": {"signal": "apart"}, "tag": True}),
+    ]
+    play = next(draft for draft in known if draft.kind == "plays")
+    basis = Basis(play, known, Question(END), COMPOSER, "UTC")
+    assert ({*basis.playbook.signals}, {*basis.playbook.segments}) == ({"apart"}, {"far"})
 
 
 # ── against the simulator, and whatever the batches ────────────────────────────────────────────────────────────

@@ -18,8 +18,8 @@ from signals.effects import EFFECTS
 from signals.event import Event
 from signals.watch import OWN_SOURCE, tokens_made
 
-_SPARED = ("signals", "health")
-"""Kinds that cost at every event and are left out where nothing that runs reads them."""
+_SPARED = ("signals", "segments", "health")
+"""Kinds that cost at every event and are left out where nothing that runs reads them. Stages choose texts: they stay."""
 
 
 class Basis:
@@ -87,14 +87,30 @@ def _playbook(drafts: list[Draft], question: Question, zone: str) -> Playbook:
 
 
 def _needed(whole: Playbook) -> set[tuple[str, str]]:
-    """Kind and key of the definitions that plays, segments, stages, texts and policies use, however far away."""
-    needed = {("signals", str(play.play.trigger.signal)) for play in whole.plays.values()}
+    """Kind and key of the definitions that plays, stages, texts and policies use, however far away."""
+    triggers = [play.play.trigger for play in whole.plays.values()]
+    needed = {("signals", str(trigger.signal)) for trigger in triggers}
+    needed |= {("segments", str(trigger.segment)) for trigger in triggers} | {("segments", POPULATION)}
     reads = {token for node in whole.nodes() for token in node.reads()}
+    tagged = _texts_read_tags(whole)
     for watch in reversed(whole.watched.watches):  # what one uses stands before it
         kind, key = maker_of(watch.token)
         made = tokens_made(watch, whole.watched.measures.values())
-        started = kind == "signals" and whole.triggered_by_event(f"signal.{key}")
-        if kind not in _SPARED or started or not reads.isdisjoint(made) or (kind, key) in needed:
+        used = (kind, key) in needed or not reads.isdisjoint(made) or _starts(whole, kind, key)
+        if kind not in _SPARED or used or (tagged and f"tag:{key}" in made):
             needed.add((kind, key))
             reads |= watch.reads
     return needed
+
+
+def _starts(whole: Playbook, kind: str, key: str) -> bool:
+    """Whether a play starts at an event that the definition tells."""
+    told = {"signals": [f"signal.{key}"], "segments": ["segment.entered", "segment.left"]}
+    return any(whole.triggered_by_event(event_type) for event_type in told.get(kind, ()))
+
+
+def _texts_read_tags(whole: Playbook) -> bool:
+    """Whether any text may show tags: then every segment that gives one counts."""
+    bodies = [content.body for some in whole.contents.values() for content in some]
+    bodies += [block.body for block in whole.blocks.values()]
+    return any("tags" in body for body in bodies)
