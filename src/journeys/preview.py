@@ -17,8 +17,10 @@ from signals.event import Event
 from signals.health import HealthWatch
 from signals.instant import Instant, iso, iso_or_none
 from signals.profile import SignalState
+from signals.settling import Watch
+from signals.signal_watch import SignalWatch
 from signals.watch import OWN_SOURCE
-from signals.watches import MilestoneWatch, SegmentWatch, SignalWatch, StageWatch, Watch
+from signals.watches import MilestoneWatch, SegmentWatch, StageWatch
 
 TOKENS = {"signals": "signal", "segments": "segment", "milestones": "milestone"}
 """The kinds that have keys, and what others read of them; `stages` and `health` are read under their own names."""

@@ -15,7 +15,7 @@ from signals.conditions.grammar import Word
 from signals.definitions import Definition, Key, Signal, checked
 from signals.freshness import Promises
 from signals.instant import Duration, parse_duration
-from signals.measures import compile_where, type_matches
+from signals.matching import compile_where, type_matches
 
 
 def _re_entry(value: Any) -> Any:

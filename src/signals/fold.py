@@ -7,11 +7,14 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from signals.effects import EFFECTS, set_created, suppression_cause
+from signals.effects import EFFECTS
+from signals.effects.accounts import set_created
+from signals.effects.people import suppression_cause
 from signals.event import Event
 from signals.instant import Instant
 from signals.joins import Said, joined
-from signals.measures import Measure, type_matches
+from signals.matching import type_matches
+from signals.measures import Measure
 from signals.profile import Contact, Profile
 from signals.sieve import AT_ONCE, LATE
 from signals.tone import heard

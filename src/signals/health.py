@@ -19,7 +19,7 @@ from signals.instant import Duration, Instant
 from signals.ledger import Entry, entries
 from signals.profile import Profile
 from signals.score import BANDS, TREND, Band, Health, Points, Standing, half_up
-from signals.watches import Sight, Watch
+from signals.settling import Sight, Watch
 
 STEPS_AHEAD = 16
 """How many changes of a number or flag are looked through for one that changes the score; beyond, `until` is early."""

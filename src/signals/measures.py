@@ -6,7 +6,7 @@ changed, when an event is folded in. Every state depends only on the set of even
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -15,7 +15,8 @@ import orjson
 
 from signals.event import Event
 from signals.instant import DAY, HOUR, MINUTE, Duration, Instant
-from signals.operators import MISSING, Comparison, dig, is_number, predicate
+from signals.matching import compile_where
+from signals.operators import MISSING, Comparison, dig, is_number
 
 ALL = ""
 """The one key of a measure that is not kept by field or contact, where its state is seen as if it were."""
@@ -35,24 +36,6 @@ def leaves_window(time: Instant, window: Duration) -> Instant:
     """When an event leaves the window: its bucket's end, the window later (semantics §3 "Windows")."""
     step = resolution(window)
     return time // step * step + step + window
-
-
-def type_matches(pattern: str, event_type: str) -> bool:
-    """`product.*` stands for every type that starts with `product.`."""
-    if pattern.endswith("*"):
-        return event_type.startswith(pattern[:-1])
-    return pattern == event_type
-
-
-def compile_where(where: Mapping[str, Comparison]) -> Callable[[Event], bool] | None:
-    """The `where` of an atom as one function of an event; None where everything passes."""
-    tests = [(tuple(field.split(".")), predicate(wanted)) for field, wanted in where.items()]
-    if not tests:
-        return None
-    if len(tests) == 1:
-        ((path, test),) = tests
-        return lambda event: test(dig(event.data, path))
-    return lambda event: all(test(dig(event.data, path)) for path, test in tests)
 
 
 class Measure:

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from signals.effects import came_or_went, placed_last, settle_tags
+from signals.effects.marks import placed_last, settle_tags
+from signals.effects.people import came_or_went
 from signals.instant import Instant
 from signals.joins import Join, Name, RoleSet, joined
 from signals.profile import Contact, Profile, SignalState, Ticket, Write, newest, newest_writes, write

@@ -9,7 +9,8 @@ from typing import Any
 
 from signals.event import Event
 from signals.instant import Duration, Instant
-from signals.measures import Measure, type_matches
+from signals.matching import type_matches
+from signals.measures import Measure
 
 PAIRED_WITH = 64
 """Events of either kind, per key, that one which arrives late can still be paired with."""

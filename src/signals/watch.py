@@ -15,20 +15,13 @@ from signals.freshness import Feeds, Promises
 from signals.health import HealthWatch
 from signals.instant import DAY, Duration, Instant
 from signals.ledger import Entry
-from signals.measures import Measure, shared, type_matches
+from signals.matching import type_matches
+from signals.measures import Measure, shared
 from signals.profile import Profile
+from signals.settling import OWN_SOURCE, Edge, Sight, Watch
 from signals.sieve import LATE, Code, Sieve, make
-from signals.watches import (
-    OWN_SOURCE,
-    DateWatch,
-    Edge,
-    MilestoneWatch,
-    SegmentWatch,
-    Sight,
-    SignalWatch,
-    StageWatch,
-    Watch,
-)
+from signals.signal_watch import DateWatch, SignalWatch
+from signals.watches import MilestoneWatch, SegmentWatch, StageWatch
 
 __all__ = ["OWN_SOURCE", "CircularDefinitions", "Edge", "Sight", "Watched", "watch"]
 

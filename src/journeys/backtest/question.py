@@ -12,7 +12,7 @@ import yaml
 from signals.conditions.atoms import CountAtom
 from signals.event import Event
 from signals.instant import DAY, Duration, Instant, format_duration, parse_duration
-from signals.measures import compile_where, type_matches
+from signals.matching import compile_where, type_matches
 
 MOST_SETTINGS = 50
 """Rows a sweep may have: each is one more definition that every account lives through."""
