@@ -18,8 +18,9 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from journeys.bootstrap import DEMO_SECRET, Engine, Parts
+from journeys.bootstrap import DEMO_SECRET, Parts
 from journeys.definitions import Draft, parse
+from journeys.process import Engine
 from journeys.services.database import PostgresServer, private_postgres
 from journeys.settings import Settings
 from journeys.state import pack, unpack

@@ -12,8 +12,9 @@ import pytest
 import uvicorn
 
 from journeys.api.app import create_app
-from journeys.bootstrap import Engine, Parts
+from journeys.bootstrap import Parts
 from journeys.cli import main
+from journeys.process import Engine
 from journeys.settings import Settings
 from journeys.store.schema import upgrade
 

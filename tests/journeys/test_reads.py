@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from journeys.store.database import Database
 from journeys.store.reads import coming, everyday, overview, people, reach, timeline, why
 from journeys.store.reads.page import BadCursor, Page, seal, unseal
-from journeys.store.reads.sentences import evidence_line, sentence
+from journeys.store.reads.sentences import sentence
+from journeys.store.reads.wording import evidence_line
 from journeys.store.tables import events, tasks
 from signals.instant import DAY, HOUR, parse_instant
 from story import ACME, EVIL, MONDAY, NOW, told

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from msgspec.structs import replace
 
 from builders import START
-from journeys.bootstrap import Engine, Parts
+from journeys.bootstrap import Parts
 from journeys.clock import Clock
+from journeys.process import Engine
 from journeys.services import free_port
 from journeys.settings import Settings
 from journeys.store.accounts import LostUpdate

@@ -33,8 +33,9 @@ from journeys.api.document import document
 from journeys.api.headers import SafeHeaders
 from journeys.api.idempotency import Idempotency
 from journeys.api.shelf import Shelf
-from journeys.bootstrap import Engine, Parts, hooks, outlet
+from journeys.bootstrap import Parts, hooks, outlet
 from journeys.ingest import Outlet, SetAside
+from journeys.process import Engine
 from journeys.rehearsal import Trials
 from journeys.store.schema import current, head
 from signals.sources.segment import MAX_BYTES, Translator

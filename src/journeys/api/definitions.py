@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from journeys.api.access import Guard, body_of, documented, json_value
+from journeys.api.consequences import PreviewResource, ProgressResource
 from journeys.api.paging import Paged, PageOf, Query, Word
-from journeys.api.resources import PreviewResource, ProgressResource
 from journeys.api.shelf import How, Shelf
 from journeys.definitions import MODELS, Fault
 from journeys.rehearsal import SAMPLE

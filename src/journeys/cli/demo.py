@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from journeys.bootstrap import DEMO_SECRET, Engine, Parts, forget
+from journeys.bootstrap import DEMO_SECRET, Parts, forget
 from journeys.cli.common import Json, app
 from journeys.cli.output import bar, note, out, say, table, tell
 from journeys.cli.run import listen, serve_app, url_of
 from journeys.demo.base import customer_base
 from journeys.demo.run import Replay, VirtualClock, replay, story_of, tables
+from journeys.process import Engine
 from journeys.settings import Settings
 from journeys.store.schema import upgrade
 from journeys.wall import wall_clock

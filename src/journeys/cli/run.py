@@ -10,10 +10,11 @@ import typer
 import uvicorn
 
 from journeys.api.app import create_app
-from journeys.bootstrap import Engine, Parts, first_key
+from journeys.bootstrap import Parts, first_key
 from journeys.cli.common import Json, app, parts, settings
 from journeys.cli.output import Voice, fail, note, say
 from journeys.definitions import read_folder
+from journeys.process import Engine
 from journeys.store.schema import upgrade
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on [JOURNEYS_HOST].")]

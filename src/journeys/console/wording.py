@@ -7,7 +7,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from journeys.store.reads.scores import signed
-from journeys.store.reads.sentences import evidence_line, shown, words
+from journeys.store.reads.wording import evidence_line, shown, words
 from signals.instant import DAY, HOUR, MINUTE, Duration, Instant, iso, parse_instant, to_datetime
 
 _MONTH = 30 * DAY

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from journeys.store.reads.reach import DEADLINE
-from journeys.store.reads.sentences import words
+from journeys.store.reads.wording import words
 from journeys.store.tables import contacts, journeys, messages, tasks
 from signals.instant import Instant, iso
 

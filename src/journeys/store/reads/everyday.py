@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from journeys.store.reads.sentences import words
+from journeys.store.reads.wording import words
 from journeys.store.tables import events
 from signals.instant import DAY, LATEST, Instant, iso
 

@@ -9,7 +9,7 @@ from journeys.playbook import Playbook
 from journeys.state import AccountState
 from journeys.store.accounts import load
 from journeys.store.reads.page import DEFAULT_LIMIT, Listing, Page, fetch
-from journeys.store.reads.sentences import shown, words
+from journeys.store.reads.wording import shown, words
 from journeys.store.tables import definitions, health_ledger
 from signals.conditions import Moment
 from signals.instant import Instant, iso, iso_or_none

@@ -10,12 +10,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from journeys.naming import MERGES
-from journeys.store.reads import merges
+from journeys.store.reads import telling
 from journeys.store.reads.everyday import Everyday, everyday, is_everyday
 from journeys.store.reads.page import DEFAULT_LIMIT, MAX_LIMIT, Page, seal, unseal
-from journeys.store.reads.scores import entry_json
-from journeys.store.reads.sentences import evidence_line, sentence, words
-from journeys.store.reads.why import decision_json
 from journeys.store.tables import (
     contacts,
     decisions,
@@ -26,12 +23,10 @@ from journeys.store.tables import (
     messages,
     tasks,
 )
-from signals.instant import LATEST, Instant, iso
+from signals.instant import LATEST, Instant
 
 KINDS = ("event", "signal", "segment", "health", "journey", "message", "task", "decision")
 """What a row of the time line can be."""
-
-Row = dict[str, Any]
 
 
 class Spot(NamedTuple):
@@ -46,7 +41,7 @@ class Placed(NamedTuple):
     """A row in its place."""
 
     spot: Spot
-    row: Row
+    row: telling.Row
 
 
 class Look(NamedTuple):
@@ -57,7 +52,7 @@ class Look(NamedTuple):
     end: Spot
     start: Instant
     limit: int
-    people: dict[str, str]
+    people: telling.People
 
 
 def timeline(
@@ -110,9 +105,6 @@ def _people(connection: sa.Connection, account: str) -> dict[str, str]:
     return {row.id: row.name or row.email or row.id for row in rows}
 
 
-# ── reading one table ──────────────────────────────────────────────────────────────────────────────────────────
-
-
 class Source(NamedTuple):
     """Where rows of some kinds come from. `rank` orders rows of one instant: effects stand above their causes."""
 
@@ -122,7 +114,7 @@ class Source(NamedTuple):
     at: sa.ColumnElement[Any]
     id: sa.ColumnElement[Any]
     where: Callable[[set[str]], sa.ColumnElement[bool]]
-    tell: Callable[[Any, Look], Row]
+    tell: Callable[[Any, telling.People], telling.Row]
 
     def read(self, look: Look, wanted: set[str]) -> list[Placed]:
         """The rows of this source on the page."""
@@ -134,7 +126,9 @@ class Source(NamedTuple):
         )
         query = query.where(self.at >= look.start) if look.start else query
         rows = look.connection.execute(query)
-        return [Placed(Spot(row.placed_at, self.rank, row.placed_id), self.tell(row, look)) for row in rows]
+        return [
+            Placed(Spot(row.placed_at, self.rank, row.placed_id), self.tell(row, look.people)) for row in rows
+        ]
 
     def _before(self, end: Spot) -> sa.ColumnElement[bool]:
         if self.rank < end.rank:
@@ -142,11 +136,6 @@ class Source(NamedTuple):
         if self.rank > end.rank:
             return self.at < end.at
         return sa.or_(self.at < end.at, sa.and_(self.at == end.at, self.id < end.id))
-
-
-def _row(at: Instant, kind: str, title: str, detail: str | None, status: str | None, **refs: Any) -> Row:
-    known = {name: value for name, value in refs.items() if value is not None}
-    return {"at": iso(at), "kind": kind, "title": title, "detail": detail, "status": status, "refs": known}
 
 
 def _ours(wanted: set[str]) -> sa.ColumnElement[bool]:
@@ -160,104 +149,8 @@ def _theirs(_wanted: set[str]) -> sa.ColumnElement[bool]:
     return sa.not_(sa.or_(_ours({"signal", "segment"}), is_everyday(), events.c.type.in_(MERGES)))
 
 
-def _tell_event(row: Any, look: Look) -> Row:
-    title = words(row.type.partition(".")[2] or row.type).capitalize()
-    who = look.people.get(row.contact, row.contact)
-    detail = " · ".join(part for part in (who, _facts(row.data)) if part)
-    refs = {"type": row.type, "event": row.id, "source": row.source, "contact": row.contact}
-    return _row(row.time, "event", title, detail or None, None, **refs)
-
-
-def _tell_ours(row: Any, look: Look) -> Row:
-    kind, _, change = row.type.partition(".")
-    if kind == "segment":
-        segment = row.data.get("segment")
-        return _row(
-            row.time, "segment", f"{change.capitalize()} {words(segment)}", None, change, segment=segment
-        )
-    evidence, signal = row.data.get("evidence"), row.data.get("signal", change)
-    lines = evidence if isinstance(evidence, list) else []
-    said = "; ".join(evidence_line(each) for each in lines if isinstance(each, dict))
-    severity = row.data.get("severity")
-    return _row(row.time, "signal", words(signal).capitalize(), said or None, severity, signal=signal)
-
-
-def _tell_merge(row: Any, look: Look) -> Row:
-    title, detail, refs = merges.told(row, look.people)
-    return _row(row.at, "event", title, detail, None, **refs)
-
-
-_SHOWN_FACTS = 5
-_LONGEST_FACT = 160
-
-
-def _facts(data: dict[str, Any]) -> str:
-    """The plain values an event came with, the long ones cut."""
-    inner = data.get("attributes")
-    flat = {**data, **inner} if isinstance(inner, dict) else data
-    plain = [(name, value) for name, value in flat.items() if isinstance(value, (str, int, float))]
-    shown = [f"{words(name)} {str(value)[:_LONGEST_FACT]}" for name, value in plain[:_SHOWN_FACTS]]
-    return ", ".join(shown) + (" …" if len(plain) > _SHOWN_FACTS else "")
-
-
-def _tell_started(row: Any, look: Look) -> Row:
-    arm = f"in the {row.arm} group" if row.arm in ("holdout", "control") else None
-    return _row(
-        row.started_at,
-        "journey",
-        f"Started {words(row.play)}",
-        arm,
-        "started",
-        journey=row.id,
-        play=row.play,
-    )
-
-
-def _tell_ended(row: Any, look: Look) -> Row:
-    title = f"{row.status.capitalize()} {words(row.play)}"
-    detail = words(row.reason) if row.reason else None
-    return _row(row.ended_at, "journey", title, detail, row.status, journey=row.id, play=row.play)
-
-
-_CHANNELS = {"email": "Mail", "in_app": "In-app message", "invitation": "Invitation", "webhook": "Call"}
-
-
-def _tell_message(row: Any, look: Look) -> Row:
-    who = look.people.get(row.contact, row.contact)
-    title = f"{_CHANNELS.get(row.channel, words(row.channel))} to {who or row.content}"
-    about = row.subject or words(row.content)
-    detail = f"{about} · {words(row.reason)}" if row.reason else about
-    refs = {"message": row.id, "journey": row.journey, "play": row.play, "contact": row.contact}
-    return _row(row.placed_at, "message", title, detail, row.status, **refs)
-
-
-def _tell_task(row: Any, look: Look) -> Row:
-    owner = f"for {row.owner}" if row.owner else "in the queue"
-    detail = f"{owner} · {words(row.outcome)}" if row.outcome else owner
-    status = "breached" if row.breached and row.status != "closed" else row.status
-    return _row(
-        row.created_at, "task", row.title, detail, status, task=row.id, journey=row.journey, play=row.play
-    )
-
-
-def _tell_decision(row: Any, look: Look) -> Row:
-    decision = decision_json(row)
-    said = sentence(decision, look.people.get(row.contact))
-    refs = {name: getattr(row, name) for name in ("play", "journey", "message", "task", "contact")}
-    return _row(row.at, "decision", said[:1].upper() + said[1:], None, row.outcome, decision=row.id, **refs)
-
-
 _CAME_TRUE = ("started", "sent", "created")
 """Decisions that the journey, message or task they made tells already."""
-
-
-def _tell_band(row: Any, look: Look) -> Row:
-    """The entry that turned the band stands for all of its instant."""
-    score = "" if row.score_after is None else f" at {row.score_after}"
-    title = (
-        "Health is not scored any more" if row.band_after is None else f"Health is {row.band_after}{score}"
-    )
-    return _row(row.at, "health", title, entry_json(row)["sentence"], row.band_after, entry=str(row.number))
 
 
 def _turned(_wanted: set[str]) -> sa.ColumnElement[bool]:
@@ -273,10 +166,10 @@ _EVENT_ID = events.c.source + sa.literal(" ") + events.c.id
 _ENTRY_ID = sa.cast(health_ledger.c.number, sa.Text)
 _EVERYDAY = 2
 _SOURCES = (
-    Source(frozenset({"event"}), 1, events, events.c.time, _EVENT_ID, _theirs, _tell_event),
-    Source(frozenset({"health"}), 3, health_ledger, health_ledger.c.at, _ENTRY_ID, _turned, _tell_band),
-    Source(frozenset({"signal", "segment"}), 4, events, events.c.time, _EVENT_ID, _ours, _tell_ours),
-    Source(frozenset({"journey"}), 5, journeys, journeys.c.started_at, journeys.c.id, _any, _tell_started),
+    Source(frozenset({"event"}), 1, events, events.c.time, _EVENT_ID, _theirs, telling.event),
+    Source(frozenset({"health"}), 3, health_ledger, health_ledger.c.at, _ENTRY_ID, _turned, telling.band),
+    Source(frozenset({"signal", "segment"}), 4, events, events.c.time, _EVENT_ID, _ours, telling.ours),
+    Source(frozenset({"journey"}), 5, journeys, journeys.c.started_at, journeys.c.id, _any, telling.started),
     Source(
         frozenset({"decision"}),
         6,
@@ -284,10 +177,10 @@ _SOURCES = (
         decisions.c.at,
         decisions.c.id,
         lambda _: decisions.c.outcome.not_in(_CAME_TRUE),
-        _tell_decision,
+        telling.decision,
     ),
-    Source(frozenset({"message"}), 7, messages, _SENT_OR_DUE, messages.c.id, _any, _tell_message),
-    Source(frozenset({"task"}), 8, tasks, tasks.c.created_at, tasks.c.id, _any, _tell_task),
+    Source(frozenset({"message"}), 7, messages, _SENT_OR_DUE, messages.c.id, _any, telling.message),
+    Source(frozenset({"task"}), 8, tasks, tasks.c.created_at, tasks.c.id, _any, telling.task),
     Source(
         frozenset({"journey"}),
         9,
@@ -295,7 +188,7 @@ _SOURCES = (
         journeys.c.ended_at,
         journeys.c.id,
         lambda _: journeys.c.ended_at.is_not(None),
-        _tell_ended,
+        telling.ended,
     ),
     Source(
         frozenset({"event"}),
@@ -304,7 +197,7 @@ _SOURCES = (
         identity_merges.c.at,
         identity_merges.c.id,
         _any,
-        _tell_merge,
+        telling.merge,
     ),
 )
 """In the order of their ranks; `_EVERYDAY` lies between the first two."""
