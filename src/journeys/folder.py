@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import yaml
 
-from journeys.definitions import SINGLE, TEXTS, Draft, Fault, Refused, read_folder
+from journeys.definitions import SINGLE, TEXTS, Draft, Fault, Refused
+from journeys.reading import read_folder
 
 LISTS = ("milestones",)
 """Kinds of which one file holds them all, as a list."""

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import plays
 import signals
-from journeys.definitions import Draft, read_folder
+from journeys.definitions import Draft
+from journeys.reading import read_folder
 from signals.sources import mapped
 from signals.sources.mapped import Mapper
 

@@ -13,8 +13,9 @@ from journeys.backtest.question import NOT_CANCELLED, Outcome, Question, Setting
 from journeys.backtest.report import run
 from journeys.backtest.trial import Trial, Variant
 from journeys.cli.backtest import cells
-from journeys.definitions import Draft, read_folder
+from journeys.definitions import Draft
 from journeys.importer import reader
+from journeys.reading import read_folder
 from journeys.shipped import shipped
 from signals.event import Event
 from signals.instant import DAY, parse_instant

@@ -10,8 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from journeys.changes import changes
-from journeys.definitions import Draft, Refused, parse, read_folder
+from journeys.definitions import Draft, Refused, parse
 from journeys.folder import write_folder
+from journeys.reading import read_folder
 from journeys.shipped import shipped
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)

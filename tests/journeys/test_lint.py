@@ -9,9 +9,10 @@ import pytest
 from channels.render import Renderer
 from journeys.assets import asset
 from journeys.cli.online import dead_links
-from journeys.definitions import Fault, Refused, located, parse, read_folder
+from journeys.definitions import Fault, Refused, parse
 from journeys.lint import lint
 from journeys.mending import line_of, mend
+from journeys.reading import located, read_folder
 from journeys.texts import reuse
 from plays.content import Block, Content
 

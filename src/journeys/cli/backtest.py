@@ -16,7 +16,8 @@ from journeys.cli.figures import lead, percent, show_lived
 from journeys.cli.output import bar, fail, say, table, tell
 from journeys.cli.playtest import is_play, show_play, there, try_play
 from journeys.cli.remote import Remote, beside
-from journeys.definitions import Draft, plain, read_folder
+from journeys.definitions import Draft, plain
+from journeys.reading import read_folder
 
 _Question = TypeVar("_Question", bound=AskedOfHistory)
 

@@ -16,10 +16,11 @@ from journeys.cli.common import Json, app, parts
 from journeys.cli.online import TIMEOUT, dead_links
 from journeys.cli.output import bar, fail, lines, say, table, tell
 from journeys.cli.remote import apply_drafts, beside, live_drafts
-from journeys.definitions import Draft, Fault, Refused, located, read_folder
+from journeys.definitions import Draft, Fault, Refused
 from journeys.folder import write_folder
 from journeys.life import LIVE, NotNow
 from journeys.lint import lint as lint_drafts
+from journeys.reading import located, read_folder
 from journeys.store.audit import COMMAND_LINE
 from plays.play import Live
 

@@ -13,8 +13,8 @@ from journeys.api.app import create_app
 from journeys.bootstrap import Parts, first_key
 from journeys.cli.common import Json, app, parts, settings
 from journeys.cli.output import Voice, fail, note, say
-from journeys.definitions import read_folder
 from journeys.process import Engine
+from journeys.reading import read_folder
 from journeys.store.schema import upgrade
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on [JOURNEYS_HOST].")]

@@ -15,11 +15,12 @@ from channels.render import Renderer
 from journeys.assets import asset
 from journeys.brakes import Tripped, raise_task
 from journeys.composer import Composer, Office
-from journeys.definitions import MODELS, Draft, Fault, Refused, build, parse, read_folder
+from journeys.definitions import MODELS, Draft, Fault, Refused, build, parse
 from journeys.dispatcher import Dispatcher
 from journeys.life import MOVES
 from journeys.lint import lint
 from journeys.playbook import Playbook, promises_of
+from journeys.reading import read_folder
 from journeys.service import Service
 from journeys.shipped import shipped
 from journeys.simulate import Simulation

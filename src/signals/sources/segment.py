@@ -23,9 +23,9 @@ import orjson
 from signals.event import Event
 from signals.instant import EARLIEST, LATEST, Instant, parse_instant
 from signals.problem import Problem, Refused
-from signals.sources import segment_names, segment_traits
-from signals.sources.envelope import at_most, not_ahead, party, reject, text
+from signals.sources.envelope import at_most, not_ahead, reject, text
 from signals.sources.mapped import Mapper
+from signals.sources.segment_calls import READERS, Message, object_in, who_of
 
 SOURCE = "segment"
 """The source of every event from a Segment library, whichever way it came: a message is known by its `messageId`."""
@@ -45,7 +45,12 @@ MAX_BATCH = 2_500
 ANONYMOUS = "anonymous_id"
 """The member of `data` that names a visitor."""
 
-Message: TypeAlias = Mapping[str, Any]
+KINDS = tuple(READERS)
+"""Every kind of call."""
+
+_MAKES_KNOWN = ("identify", "group")
+_IDS = ("userId", "anonymousId", "messageId")
+
 Unnamed: TypeAlias = Callable[[Message], str]
 """Gives an id to a call without `messageId`."""
 
@@ -100,10 +105,10 @@ class Translator(NamedTuple):
         return [event] if self.mapper is None else self._mapped(self.mapper, event, message)
 
     def _event(self, message: Message, kind: Any, received_at: Instant) -> Event:
-        if not isinstance(kind, str) or kind not in _KINDS:
-            reject(f"type {kind!r:.40} is none of {', '.join(_KINDS)}", "/type")
-        who = _who(message)
-        event_type, account, data = _KINDS[kind](message, who)
+        if not isinstance(kind, str) or kind not in READERS:
+            reject(f"type {kind!r:.40} is none of {', '.join(READERS)}", "/type")
+        who = who_of(message)
+        event_type, account, data = READERS[kind](message, who)
         if who.anonymous is not None and (who.user is None or kind in _MAKES_KNOWN):
             data[ANONYMOUS] = who.anonymous
         time, told = _time(message, received_at, self.came)
@@ -142,23 +147,12 @@ AS_SHIPPED = Translator()
 """By the shipped names alone."""
 
 
-class _Who(NamedTuple):
-    """Whom a call speaks of: our contact, the visitor, our account."""
-
-    user: str | None
-    anonymous: str | None
-    group: str | None
-
-
 def recognised(body: Any) -> bool:
     """Whether this looks like a call, or a batch of them."""
     return isinstance(body, Mapping) and (
         isinstance(body.get("batch"), list)
-        or (body.get("type") in _KINDS and not body.keys().isdisjoint(_IDS))
+        or (body.get("type") in READERS and not body.keys().isdisjoint(_IDS))
     )
-
-
-_IDS = ("userId", "anonymousId", "messageId")
 
 
 def measure(message: Any) -> None:
@@ -169,31 +163,8 @@ def measure(message: Any) -> None:
 def _within(call: Any, around: Message) -> Any:
     if not isinstance(call, Mapping):
         return call
-    context = {**_object(around, "context"), **_object(call, "context")}
+    context = {**object_in(around, "context"), **object_in(call, "context")}
     return {"sentAt": around.get("sentAt"), **call, "context": context}
-
-
-# ── whom and when ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _who(message: Message) -> _Who:
-    user, anonymous = _said(message, "userId"), _said(message, "anonymousId")
-    if user is None and anonymous is None:
-        reject("neither userId nor anonymousId says who this is of", "/userId")
-    if anonymous is not None:
-        text(anonymous, "anonymousId", "/anonymousId")
-    group = _said(message, "groupId") or _said(_object(message, "context"), "groupId")
-    return _Who(party(user, "userId", "/userId"), anonymous, party(group, "groupId", "/groupId"))
-
-
-def _said(message: Message, name: str) -> str | None:
-    """An id; libraries write numbers as numbers. None where it is missing or empty."""
-    value = message.get(name)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    if isinstance(value, float):
-        value = int(value) if value.is_integer() else value
-    return str(value).strip() or None
 
 
 def _time(message: Message, received_at: Instant, came: Instant | None) -> tuple[Instant, Instant | None]:
@@ -224,79 +195,3 @@ def _instant(value: Any) -> Instant | None:
         except ValueError:
             continue
     return None
-
-
-# ── what happened ──────────────────────────────────────────────────────────────────────────────────────────────
-
-_Said: TypeAlias = tuple[str, str | None, dict[str, Any]]
-"""Type, account and data."""
-
-
-def _track(message: Message, who: _Who) -> _Said:
-    name = message.get("event")
-    if not isinstance(name, str) or not name.strip():
-        reject("event is missing: which event is tracked?", "/event")
-    meant = segment_names.meaning(name.strip())
-    return meant.type, who.group, segment_names.named(_object(message, "properties"), meant.fields)
-
-
-def _identify(message: Message, who: _Who) -> _Said:
-    context = _object(message, "context")
-    traits = _object(message, "traits") or _object(context, "traits")  # RudderStack's place for them
-    company = _said(_object(traits, "company"), "id")
-    account = who.group or party(company, "company id", "/traits/company/id")
-    given = segment_traits.attributes(traits)
-    attributes = {**segment_traits.of_browser(context), **segment_traits.whole_name(given), **given}
-    return "crm.contact_updated", account, {"attributes": attributes}
-
-
-def _group(message: Message, who: _Who) -> _Said:
-    if who.group is None:
-        reject("groupId is missing: which account is this?", "/groupId")
-    return (
-        "crm.account_updated",
-        who.group,
-        {"attributes": segment_traits.attributes(_object(message, "traits"))},
-    )
-
-
-def _page(message: Message, who: _Who) -> _Said:
-    seen = _object(_object(message, "context"), "page")
-    where = {name: seen[name] for name in ("path", "referrer", "search", "title", "url") if seen.get(name)}
-    return "product.page_viewed", who.group, {**where, **_viewed(message)}
-
-
-def _screen(message: Message, who: _Who) -> _Said:
-    return "product.screen_viewed", who.group, _viewed(message)
-
-
-def _alias(message: Message, who: _Who) -> _Said:
-    previous = _said(message, "previousId")
-    if previous is None:
-        reject("previousId is missing: who was this before?", "/previousId")
-    if who.user is None:
-        reject("userId is missing: who is this now?", "/userId")
-    return "crm.contact_merged", who.group, {"from": text(previous, "previousId", "/previousId")}
-
-
-def _viewed(message: Message) -> dict[str, Any]:
-    said = {name: message[name] for name in ("name", "category") if message.get(name)}
-    return {**_object(message, "properties"), **said}
-
-
-_KINDS: dict[str, Callable[[Message, _Who], _Said]] = {
-    "track": _track,
-    "identify": _identify,
-    "group": _group,
-    "page": _page,
-    "screen": _screen,
-    "alias": _alias,
-}
-_MAKES_KNOWN = ("identify", "group")
-KINDS = tuple(_KINDS)
-
-
-def _object(message: Message, name: str) -> dict[str, Any]:
-    """The object there; anything else is as good as missing."""
-    value = message.get(name)
-    return value if isinstance(value, dict) else {}
