@@ -60,7 +60,15 @@ def _tenure_days(profile: Profile, now: Instant) -> Value:
 def _tenure_months(profile: Profile, now: Instant) -> Value:
     created = to_datetime(profile.created_at)
     months = max(0, months_between(created, to_datetime(max(now, profile.created_at))))
-    return months, from_datetime(add_months(created, months + 1))
+    return months, _in_months(created, months + 1)
+
+
+def _in_months(start: datetime, months: int) -> Instant | None:
+    """None where the calendar has ended by then: nothing changes any more."""
+    try:
+        return from_datetime(add_months(start, months))
+    except ValueError:
+        return None
 
 
 def _created_at(profile: Profile, _: Instant) -> Value:

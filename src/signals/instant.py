@@ -92,8 +92,11 @@ def from_datetime(moment: datetime) -> Instant:
 
 
 def to_datetime(instant: Instant) -> datetime:
-    """The aware UTC datetime."""
-    return EPOCH + timedelta(microseconds=instant)
+    """The aware UTC datetime; an instant beyond the years 1 to 9999 (a last date and a span) is told as their end."""
+    try:
+        return EPOCH + timedelta(microseconds=instant)
+    except OverflowError:
+        return to_datetime(LATEST if instant > 0 else EARLIEST)
 
 
 def iso(instant: Instant) -> str:

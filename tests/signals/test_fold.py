@@ -12,7 +12,7 @@ from builders import ACCOUNT, START, after_start, attributes, event, folded, per
 from signals.attributes import account_value, interval_months, plain_account
 from signals.event import Event
 from signals.fold import after
-from signals.instant import DAY, Instant
+from signals.instant import DAY, LATEST, Instant, iso
 from signals.operators import MISSING
 from signals.profile import Profile, address, holders, is_open, open_holds
 from signals.watch import Watched
@@ -328,3 +328,9 @@ def test_tenure_months_are_calendar_months_clamped_to_the_end(created: str, now:
     assert account_value(profile, ("tenure_months",), until)[0] == months + 1
     assert account_value(profile, ("tenure_months",), until - 1)[0] == months
     assert until - parse_instant(now) <= 31 * DAY
+
+
+def test_where_the_calendar_ends_the_months_of_tenure_do() -> None:
+    for now in (0, LATEST):
+        assert account_value(Profile(id=ACCOUNT, created_at=LATEST), ("tenure_months",), now) == (0, None)
+    assert iso(LATEST + 30 * DAY) == "9999-12-31T23:59:59Z"
