@@ -81,10 +81,18 @@ class Fact(_Body):
 def _read_facts(given: Any) -> Any:
     """Every spelling to `{name: {source, …}}`: a list of names (required), `name: required | drop`, or a mapping."""
     if isinstance(given, list):
-        given = dict.fromkeys(given, "required")
+        given = dict.fromkeys(_names(given), "required")
     if not isinstance(given, Mapping):
         return given
     return {name: _read_fact(name, body) for name, body in given.items()}
+
+
+def _names(given: list[Any]) -> list[str]:
+    if not all(isinstance(name, str) for name in given):
+        raise ValueError(
+            "a list names facts, all required: [account.name]; to say more: {account.name: {default: …}}"
+        )
+    return given
 
 
 def _read_fact(name: Any, body: Any) -> Any:

@@ -127,6 +127,8 @@ def test_a_fact_is_shown_as_the_table_says_or_its_author_more_strictly() -> None
         {"key": "../x"},
         {"role": []},
         {"facts": 7},
+        {"facts": [{"account.name": "required"}]},
+        {"facts": [["account.name"]]},
     ],
     ids=str,
 )
