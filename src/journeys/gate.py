@@ -215,7 +215,9 @@ class _Trial:
                 continue  # somebody's name is always too long
             draft = drafts[id(failure.content)]
             role = "" if failure.role is None else f" as {failure.role}"
-            others = "" if failure.times == 1 else f" (and {failure.times - 1} times more)"
+            others = {1: "", 2: " (and once more)"}.get(
+                failure.times, f" (and {failure.times - 1} times more)"
+            )
             detail = f"rendered for {failure.example}{role}{others}: {_told(failure)}"
             pointer = "/subject" if failure.reason in ("bad_subject", "long_subject") else "/body"
             yield Fault("content", draft.key, detail, pointer, draft.file, failure.blocking, _mend(failure))

@@ -123,7 +123,9 @@ def test_lint_names_what_points_nowhere_and_activation_refuses_it(house: House) 
     assert any("there is no content 'sorry'" in fault["detail"] for fault in faults)
     answer = house.call("POST", "/v1/plays/rescue/activate")
     assert answer.status_code == 422
-    assert "/plays/rescue/trigger/signal" in {error["pointer"] for error in answer.json()["errors"]}
+    told = {error["pointer"]: error["mend"] for error in answer.json()["errors"]}
+    assert told.keys() >= {"/plays/rescue/trigger/signal", "/plays/rescue/step 2"}
+    assert told["/plays/rescue/step 2"] == "define it in content/"
     assert house.get("/v1/plays/rescue")["status"] == "draft"
 
 
@@ -147,6 +149,21 @@ def test_a_paused_play_starts_nothing_until_it_is_activated_again(told: House) -
     people(told, "gamma")
     trouble(told, "gamma")
     assert len(told.get("/v1/journeys", account="gamma")["items"]) == 1
+
+
+def test_what_is_paused_is_told_where_a_draft_is_newer(told: House) -> None:
+    put(told, "plays", "rescue", without(priority=7))
+    for verb, status in (("pause", "paused"), ("resume", "active"), ("stop", "draining")):
+        answer = told.ok("POST", f"/v1/plays/rescue/{verb}")
+        assert (answer["version"], answer["status"]) == (1, status)
+
+
+@pytest.mark.parametrize("verb", ["activate", "pause", "resume", "stop", "archive"])
+def test_options_sent_where_nobody_reads_them_are_refused_and_nothing_happens(told: House, verb: str) -> None:
+    before = told.everything()
+    for body in ({"dry_run": True}, {"mode": "abort"}, [1]):
+        refused(told.call("POST", f"/v1/plays/rescue/{verb}", body), 422)
+    assert told.everything() == before
 
 
 def test_only_plays_are_paused(told: House) -> None:

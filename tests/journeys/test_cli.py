@@ -2,7 +2,9 @@
 
 import json
 import re
+import runpy
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,8 +196,12 @@ class TestDefinitions:
         assert migrated("diff", FIRST_PLAY) == (0, "nothing differs\n", "")
 
     def test_a_dry_run_keeps_nothing(self, migrated: Run) -> None:
-        assert len(migrated("apply", FIRST_PLAY, "--activate", "--dry-run", "--json").body) == 4
+        tried = migrated("apply", FIRST_PLAY, "--activate", "--dry-run", "--json").body
+        assert len(tried["changes"]) == 4
         assert migrated("diff", FIRST_PLAY).status == 1
+
+    def test_an_activation_may_insist_on_what_its_dry_run_saw(self, migrated: Run) -> None:
+        insists_on_what_it_saw(migrated)
 
     def test_what_is_live_can_be_pulled_and_differs_from_nothing(self, migrated: Run) -> None:
         migrated("apply", FIRST_PLAY, "--activate")
@@ -301,6 +307,25 @@ def broken(folder: Path) -> None:
     (folder / "plays" / "x.yaml").write_text("{key: x, trigger: {signal: nope}, steps: [{end: {}}]}\n")
 
 
+def insists_on_what_it_saw(run: Run) -> None:
+    """A dry run says how many accounts are meant and names what it saw; only that is activated with its token."""
+    tried = run("apply", FIRST_PLAY, "--activate", "--dry-run", "--json").body
+    assert tried["would"]["accounts"] == tried["accounts"]
+    assert f"--token {tried['token']}" in run("apply", FIRST_PLAY, "--activate", "--dry-run").out
+    other = run("apply", FIRST_PLAY, "--activate", "--live", "drain", "--token", tried["token"])
+    assert (other.status, "run it again" in other.err) == (1, True)
+    assert "of which" in run("apply", FIRST_PLAY, "--activate", "--token", tried["token"]).out
+
+
+def test_the_package_is_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["journeys", "--help"])
+    with pytest.raises(SystemExit):
+        runpy.run_module("journeys", run_name="__main__")
+    assert "backtest" in capsys.readouterr().out
+
+
 class TestBesideAService:
     def test_a_folder_goes_over_whole_and_then_differs_no_more(self, run: Run, service: Service) -> None:
         assert {row["file"] for row in run("apply", FIRST_PLAY, "--activate", "--json").body} >= {
@@ -316,8 +341,11 @@ class TestBesideAService:
         said = run("apply", "mine", "--activate")
         assert (said.status, said.out) == (
             1,
-            "plays/x.yaml: /trigger/signal: there is no signal 'nope'\n",
+            "plays/x.yaml:1: /trigger/signal: there is no signal 'nope' (define it in signals/)\n",
         )
+
+    def test_an_activation_may_insist_on_what_its_dry_run_saw(self, run: Run, service: Service) -> None:
+        insists_on_what_it_saw(run)
 
     def test_an_import_is_posted_in_batches_and_counted_once(
         self, run: Run, service: Service, tmp_path: Path

@@ -49,6 +49,12 @@ async def json_value(request: Request) -> Any:
     return wire.parse(await request.body())
 
 
+async def no_body(request: Request) -> None:
+    """The dependency of what is told by its query alone: options sent as a body would be passed over. Raises 422."""
+    if (await request.body()).strip() not in (b"", b"{}", b"null"):
+        raise HTTPException(422, "this takes no body: its options stand in the query, like ?dry_run=true")
+
+
 def body_of(model: type[Body], *, may_be_empty: bool = False) -> Callable[[Request], Awaitable[Body]]:
     """The dependency that reads a body as this model. FastAPI's own reading would take NaN, NUL and names said twice.
 

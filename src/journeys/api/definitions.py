@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from journeys.api.access import Guard, body_of, documented, json_value
+from journeys.api.access import Guard, body_of, documented, json_value, no_body
 from journeys.api.consequences import PreviewResource, ProgressResource
 from journeys.api.paging import Paged, PageOf, Query, Word
 from journeys.api.shelf import How, Shelf
@@ -149,7 +149,9 @@ def router(shelf: Shelf, guard: Guard) -> APIRouter:
 
     _reading(routes, shelf)
     _drafting(routes, shelf, actor)
-    _living(routes, shelf, actor)
+    living = APIRouter(dependencies=[Depends(no_body)])
+    _living(living, shelf, actor)
+    routes.include_router(living)
     return routes
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from channels.task import TaskRefused
+from journeys.definitions import Fault
 from journeys.definitions import Refused as DefinitionsRefused
 from journeys.ingest import Unavailable
 from journeys.life import NotNow
@@ -36,7 +37,11 @@ SCHEMA: dict[str, Any] = {
             "items": {
                 "type": "object",
                 "required": ["pointer", "detail"],
-                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+                "properties": {
+                    "pointer": {"type": "string"},
+                    "detail": {"type": "string"},
+                    "mend": {"type": "string", "description": "What to do about it, where that can be said."},
+                },
             },
         },
     },
@@ -95,8 +100,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(DefinitionsRefused)
     def _definitions(_: Request, error: DefinitionsRefused) -> Response:
-        errors = [{"pointer": f"/{f.kind}/{f.key}{f.pointer}", "detail": f.detail} for f in error.faults]
-        return problem(422, "these definitions cannot be taken", errors=errors)
+        return problem(422, "these definitions cannot be taken", errors=[_fault(f) for f in error.faults])
 
     @app.exception_handler(NotNow)
     @app.exception_handler(TaskRefused)
@@ -117,6 +121,13 @@ def install(app: FastAPI) -> None:
     def _broken(_: Request, error: Exception) -> Response:
         log.exception("a request failed", exc_info=error)
         return problem(500, "the fault is on this side; it has been logged")
+
+
+def _fault(fault: Fault) -> dict[str, str]:
+    """A fault as an error: the step with an id is named below its play, `/plays/rescue/step call`."""
+    below = fault.pointer if fault.pointer.startswith(("/", "step ")) else ""
+    place = f"/{fault.kind}/{fault.key}" + (f"/{below}" if below.startswith("step ") else below)
+    return {"pointer": place, "detail": fault.detail, **({"mend": fault.mend} if fault.mend else {})}
 
 
 def _said(request: Request, error: HTTPException, headers: dict[str, str]) -> str:

@@ -150,7 +150,8 @@ class Shelf:
         if not self._library.set_status(kind, key, status, self._clock(), actor, reason, ends):
             raise HTTPException(409, f"{kind}/{key} is {found['status']}: it cannot become {status}")
         self._playbooks.changed()
-        return {**self.one(kind, key), **self.filled(wait)}
+        meant = (one for one in self.versions(kind, key) if one["status"] == status)  # a draft may be newer
+        return {**next(meant, found), **self.filled(wait)}
 
     def filled(self, wait: bool) -> dict[str, Any]:
         """How far the accounts have been brought to the live definitions, all where this is to wait, and what that made."""

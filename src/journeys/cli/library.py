@@ -10,6 +10,7 @@ import httpx2
 import typer
 
 from channels.render import Renderer
+from journeys.api.shelf import How, Shelf
 from journeys.assets import asset
 from journeys.changes import changes
 from journeys.cli.common import Json, app, parts
@@ -18,9 +19,11 @@ from journeys.cli.output import bar, fail, lines, say, table, tell
 from journeys.cli.remote import apply_drafts, beside, live_drafts
 from journeys.definitions import Draft, Fault, Refused
 from journeys.folder import write_folder
+from journeys.impact import shown
 from journeys.life import LIVE, NotNow
 from journeys.lint import lint as lint_drafts
 from journeys.reading import located, read_folder
+from journeys.rehearsal import Trials
 from journeys.store.audit import COMMAND_LINE
 from plays.play import Live
 
@@ -89,32 +92,40 @@ def apply(
         Mode,
         typer.Option("--live", help="With --activate: what becomes of journeys on the versions before."),
     ] = Mode.PIN,
+    token: Annotated[
+        str | None,
+        typer.Option(help="With --activate: what a dry run told; refused where things have changed since."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Bring the definitions of a folder into the service: new versions where they differ."""
-    found = _bring(read_or_tell(folder), activate=activate, dry_run=dry_run, current=current, live=live.value)
+    how = {"activate": activate, "dry_run": dry_run, "current": current, "live": live.value, "token": token}
+    found = _bring(folder, **how)
     verb = "would change" if dry_run else "activated" if activate else "kept as drafts"
-    say(found, lambda: _show_changes(found, verb))
+    said = found if activate and dry_run else found["changes"]
+    say(said, lambda: _show_applied(found, verb))
 
 
 @app.command()
 def diff(folder: Folder, json: Json = False) -> None:
     """What `apply` would change, line by line; exit 1 where something would."""
-    found = _bring(read_or_tell(folder), dry_run=True)
+    found: Sequence[dict[str, Any]] = _bring(folder, dry_run=True)["changes"]
     say(found, lambda: _show_diff(found))
     if found:
         raise typer.Exit(1)
 
 
-def _bring(drafts: list[Draft], **how: Any) -> Sequence[dict[str, Any]]:
-    """By the running service where JOURNEYS_URL names one, else here."""
+def _bring(folder: Path, **how: Any) -> dict[str, Any]:
+    """By the running service where JOURNEYS_URL names one, else here; `{changes}`, and what an activation makes of
+    accounts: `{accounts, would, token}` of a dry run, else `{made}`."""
+    drafts = read_or_tell(folder)
     try:
         with beside() as remote, _progress(how.get("activate", False)) as show:
             if remote is None:
                 return _bring_here(drafts, show, **how)
             return apply_drafts(remote, drafts, show, **how)
     except Refused as refused:
-        _show_faults(refused.faults)
+        _show_faults([located(fault, folder) for fault in refused.faults])
         raise typer.Exit(1) from refused
     except NotNow as refused:
         fail(str(refused))
@@ -132,17 +143,46 @@ def _bring_here(
     dry_run: bool = False,
     current: bool = False,
     live: Live = "pin",
-) -> Sequence[dict[str, Any]]:
+    token: str | None = None,
+) -> dict[str, Any]:
     with parts() as made:
-        found = changes(drafts, made.library.newest(), activate)
         if dry_run:
-            return found
-        if activate:
-            told = lambda filling: show(filling.done, filling.accounts)  # noqa: E731 - named for the line below
-            made.activate(drafts, current, told, live=live, actor=COMMAND_LINE)
-        else:
+            trials = Trials(made.database)
+            shelf = Shelf(made.library, made.playbooks, made.filler, trials, made.now, lambda: None)
+            return shelf.apply(drafts, activate, True, How(current=current, live=live), COMMAND_LINE)
+        found: dict[str, Any] = {"changes": changes(drafts, made.library.newest(), activate)}
+        if not activate:
             made.library.put(drafts, made.now(), COMMAND_LINE)
-        return found
+            return found
+        told = lambda filling: show(filling.done, filling.accounts)  # noqa: E731 - named for the line below
+        made.activate(drafts, current, told, live=live, token=token, actor=COMMAND_LINE)
+        filling = made.filler.progress() if found["changes"] else None
+        return found if filling is None else {**found, "made": shown(filling.made)}
+
+
+def _show_applied(found: dict[str, Any], verb: str) -> None:
+    """What changes, and what that makes of the accounts."""
+    _show_changes(found["changes"], verb)
+    if "would" in found:
+        looked_at = found["would"]["accounts"]
+        of = "" if looked_at == found["accounts"] else f" (of {looked_at:,} looked at)"
+        _show_numbers(f"{found['accounts']:,} accounts{of}, of which would", found["would"])
+        tell(f"--token {found['token']} activates only what was seen here")
+    elif found["changes"] and "made" in found:
+        _show_numbers(f"{found['made']['accounts']:,} accounts, of which", found["made"])
+
+
+def _show_numbers(title: str, counts: dict[str, Any]) -> None:
+    """Signals that open, segments that are left, journeys that start, move and end: how many of each."""
+    rows = [
+        [f"{kind}/{one['key']}", word, number]
+        for kind, listed in counts.items()
+        if isinstance(listed, list)
+        for one in listed
+        for word, number in one.items()
+        if word != "key" and number
+    ]
+    table(title, ["of", "what", "accounts"], rows)
 
 
 def _show_changes(found: Sequence[dict[str, Any]], verb: str) -> None:

@@ -99,9 +99,9 @@ def beside() -> Iterator[Remote | None]:
 
 
 def apply_drafts(
-    remote: Remote, drafts: Sequence[Draft], told: Callable[[int, int], None], **how: bool | str
-) -> list[dict[str, Any]]:
-    """All of them or none, by the service's own checks; answers the changes. Raises Refused naming the files.
+    remote: Remote, drafts: Sequence[Draft], told: Callable[[int, int], None], **how: bool | str | None
+) -> dict[str, Any]:
+    """All of them or none, by the service's own checks; what it answers. Raises Refused naming the files.
 
     Those made live are waited for until every account has been brought to them, `told` how many of how many.
     """
@@ -109,15 +109,15 @@ def apply_drafts(
     files = {(draft.kind, draft.key): draft.file for draft in drafts}
     asked = {name: "true" if wanted is True else wanted for name, wanted in how.items() if wanted}
     try:
-        answer = remote.post("/v1/definitions", body, **asked, wait="false")
-        changes: list[dict[str, Any]] = answer["changes"]
+        answer: dict[str, Any] = remote.post("/v1/definitions", body, **asked, wait="false")
     except RemoteRefused as refused:
         if not refused.errors:
             raise
         raise Refused([_fault(error, files) for error in refused.errors]) from refused
-    if changes and "filling" in answer:
-        _wait_for(remote, answer["filling"]["stamp"], told)
-    return [{**change, "file": files.get((change["kind"], change["key"]))} for change in changes]
+    if answer["changes"] and "filling" in answer:
+        answer["made"] = _wait_for(remote, answer["filling"]["stamp"], told)
+    found = [{**change, "file": files.get((change["kind"], change["key"]))} for change in answer["changes"]]
+    return {**answer, "changes": found}
 
 
 def live_drafts(remote: Remote) -> list[Draft]:
@@ -134,21 +134,21 @@ def live_drafts(remote: Remote) -> list[Draft]:
     return found
 
 
-def _wait_for(remote: Remote, stamp: int, told: Callable[[int, int], None]) -> None:
-    """Until these definitions, or later ones, have reached every account."""
+def _wait_for(remote: Remote, stamp: int, told: Callable[[int, int], None]) -> dict[str, Any]:
+    """Until these definitions, or later ones, have reached every account; what they made of them."""
     while True:
         progress = remote.get("/v1/definitions/progress")
         told(progress["done"], progress["accounts"])
         if progress["finished_at"] is not None or progress["stamp"] > stamp:
-            return
+            return dict(progress["made"])
         time.sleep(LOOK_AGAIN)
 
 
 def _fault(error: dict[str, str], files: dict[tuple[str, str], str | None]) -> Fault:
     _, kind, key, *rest = [*error["pointer"].split("/", 3), "", ""][:4]
-    return Fault(
-        kind, key, error["detail"], f"/{rest[0]}" if rest and rest[0] else "", files.get((kind, key))
-    )
+    below = rest[0] if rest else ""
+    pointer = below if below.startswith("step ") or not below else f"/{below}"
+    return Fault(kind, key, error["detail"], pointer, files.get((kind, key)), mend=error.get("mend", ""))
 
 
 def import_file(
