@@ -109,12 +109,19 @@ class Playbooks:
         stamp, _ = self._library.stamp()
         return build(together, self._zone, policies, (), stamp + 1)
 
-    def _around(self, draft: Draft) -> list[Draft]:
-        drafts = [
+    def around_text(self, draft: Draft) -> Playbook:
+        """What a text is read among before it is live: what is live, the newest drafts of blocks and offers, and it."""
+        return self.with_these([*self._waiting("blocks", "offers"), draft], plays=False)
+
+    def _waiting(self, *kinds: str) -> list[Draft]:
+        return [
             msgspec.structs.replace(parse(kind, row["body"]), version=row["version"])
             for (kind, _), row in self._library.newest().items()
-            if kind in _BESIDE and row["status"] in WAITING
+            if kind in kinds and row["status"] in WAITING
         ]
+
+    def _around(self, draft: Draft) -> list[Draft]:
+        drafts = self._waiting(*_BESIDE)
         everybody = msgspec.structs.replace(draft, model=draft.model.model_copy(update={"holdout": 0.0}))
         together, _ = self._together([*drafts, everybody])
         alone = [one for one in together if one.kind != "plays" or one.key == draft.key]

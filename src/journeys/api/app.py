@@ -90,7 +90,8 @@ def create_app(
     app.include_router(proofs.router(shelf, parts.proofs, parts.database, guard, parts.now))
     app.include_router(definitions.router(shelf, guard))
     inside = [] if open_console else [Depends(_session(parts))]
-    app.include_router(console.router(parts.database, parts.now, parts.templates, inside))
+    texts = console.Texts(parts.library, parts.playbooks, parts.proofs)
+    app.include_router(console.router(parts.database, parts.now, parts.templates, inside, texts))
     document(app)
     _surround(app, body_seconds)
     return app

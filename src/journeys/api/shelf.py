@@ -200,7 +200,7 @@ class Shelf:
     def text(self, key: str) -> tuple[Draft, Playbook]:
         """The newest version of a content, and the definitions it would be among. Raises 404, Refused."""
         draft = self.newest("content", key)
-        return draft, self._playbooks.with_these([draft], plays=False)
+        return draft, self._playbooks.around_text(draft)
 
     def newest(self, kind: str, key: str) -> Draft:
         """The newest version of one definition. Raises 404."""

@@ -108,7 +108,7 @@ def _made(made: Parts, key: str, to: str | None, who: dict[str, Any]) -> tuple[d
     draft = Draft("content", key, body.body, body.model, None, newest["version"], newest["status"])
     as_whom = {name: who[name] for name in ("role", "contact", "channel")}
     try:
-        playbook = made.playbooks.with_these([draft], plays=False)
+        playbook = made.playbooks.around_text(draft)
         proof = made.proofs.proof(draft, playbook, state.profile, made.now(), **as_whom)
         if to is None or proof["problem"] is not None:
             return proof, None

@@ -4,5 +4,6 @@ app.include_router(console.router(database, clock, templates_dir))
 """
 
 from journeys.console.pages import router
+from journeys.console.texts import Texts
 
-__all__ = ["router"]
+__all__ = ["Texts", "router"]

@@ -32,9 +32,9 @@ _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 class Furniture:
-    """Renders pages. `templates` is the folder that holds `console/`."""
+    """Renders pages. `templates` is the folder that holds `console/`; `has_texts`: there are pages of contents."""
 
-    def __init__(self, templates: Path, clock: Callable[[], Instant]) -> None:
+    def __init__(self, templates: Path, clock: Callable[[], Instant], *, has_texts: bool = False) -> None:
         self.clock = clock
         self._static = {path.name: path.read_bytes() for path in (templates / "console" / "static").iterdir()}
         self._pages = Environment(
@@ -47,7 +47,12 @@ class Furniture:
         )
         self._pages.filters.update(FILTERS)
         self._pages.globals.update(
-            when=when, count=count, share=share, sparkline=sparkline, static=self.static_url
+            when=when,
+            count=count,
+            share=share,
+            sparkline=sparkline,
+            static=self.static_url,
+            has_texts=has_texts,
         )
 
     def page(self, name: str, known: Mapping[str, Any], status: int = 200) -> Response:

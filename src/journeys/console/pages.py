@@ -7,50 +7,16 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from journeys.console import views
-from journeys.console.furniture import Furniture
+from journeys.console.base import Console, Text
+from journeys.console.texts import Texts, texts_routes
 from journeys.store.database import Database
 from journeys.store.reads import coming, overview, people, reach, scores, timeline, why
-from journeys.store.reads.page import BadCursor, Page
+from journeys.store.reads.page import Page
 from signals.instant import Instant
 
 SPARK_DAYS = 42
 ON_OVERVIEW = 8
 LEDGER_SHOWN = 30
-
-Text = str | None
-
-
-class Console:
-    """What all pages need: the database, the clock, the furniture."""
-
-    def __init__(self, database: Database, clock: Callable[[], Instant], templates: Path) -> None:
-        self.database, self.clock = database, clock
-        self.furniture = Furniture(templates, clock)
-
-    def missing(self, what: str, key: str) -> Response:
-        """There is no such thing."""
-        text = f"There is no {what} {key}. It may have been erased, or the link is old."
-        return self.furniture.sorry(404, f"No such {what}", text)
-
-    def listing(
-        self,
-        name: str,
-        path: str,
-        filters: dict[str, str],
-        cursor: Text,
-        read: Callable[[Any], dict[str, Any]],
-    ) -> Response:
-        """A page with a list on it: `read` answers what the page shows, its `page` among it."""
-        try:
-            with self.database.read() as connection:
-                known = read(connection)
-        except BadCursor:
-            return self.furniture.sorry(400, "That page is not there", "Begin the list again from its start.")
-        page: Page = known["page"]
-        links = views.paging(path, filters, page, cursor)
-        return self.furniture.page(
-            name, {"filters": filters, "links": links, "items": page["items"], **known}
-        )
 
 
 def router(
@@ -58,9 +24,13 @@ def router(
     clock: Callable[[], Instant],
     templates_dir: Path,
     dependencies: Sequence[Any] = (),
+    texts: Texts | None = None,
 ) -> APIRouter:
-    """The console at `/`. `templates_dir` holds `console/`; `dependencies` (FastAPI `Depends`) let people in."""
-    console = Console(database, clock, templates_dir)
+    """The console at `/`. `templates_dir` holds `console/`; `dependencies` (FastAPI `Depends`) let people in.
+
+    Without `texts` there are no pages of contents.
+    """
+    console = Console(database, clock, templates_dir, has_texts=texts is not None)
     routes = APIRouter(include_in_schema=False)
     inside = APIRouter(dependencies=list(dependencies))
     _overview(inside, console)
@@ -68,6 +38,8 @@ def router(
     _outbox(inside, console)
     _tasks(inside, console)
     _records(inside, console)
+    if texts is not None:
+        texts_routes(inside, console, texts)
     routes.include_router(inside)
 
     @routes.get("/static/{file}")
