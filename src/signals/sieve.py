@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from signals.instant import HOUR, Instant
+from signals.instant import HOUR, Duration, Instant
 from signals.measures import Measure
 from signals.profile import Profile
 
@@ -88,6 +88,19 @@ class Code:
     def state(self, measure: Measure) -> str:
         """The measure's state, None where nothing has been counted."""
         return self.let(("state", measure.id), f"m.get({measure.id})")
+
+    def ago(self, span: Duration, step: Duration) -> str:
+        """In which step of time it was that long ago."""
+        if span % step:
+            return f"(now - {span}) // {step}"
+        return f"{self.let(('now', step), f'now // {step}')} - {span // step}"
+
+    def series(self, measure: Measure) -> tuple[str, str]:
+        """Names for the buckets of the measure's state, and for what lies in each; none where nothing was counted."""
+        state, nothing = self.state(measure), self.let("nothing", "([], [0])")
+        pair = self.let(("series", measure.id), f"{state} or {nothing}")
+        buckets = self.let(("buckets", measure.id), f"{pair}[0]")
+        return buckets, self.let(("in buckets", measure.id), f"{pair}[1]")
 
     def below(self, name: str, threshold: float, *, strictly: bool) -> Guard:
         """Certain for ever while the number is below the threshold, or at most at it where not `strictly`."""

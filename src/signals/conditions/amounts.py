@@ -1,8 +1,9 @@
 """Atoms on the amounts of a window: `sum average min max` of a field."""
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import accumulate
 from math import inf
 from typing import Any
 
@@ -55,9 +56,10 @@ class AmountNode(WindowNode):
 
     def counted(self, code: Code) -> str:
         """The name, in a sieve, of what the sum is at most, now and while nothing happens."""
-        state, at_most = code.state(self.measure), code.constant(_at_most)
-        first = "None" if self.far is None else f"(now - {self.far}) // {self.step}"
-        return code.let(("sum", self.measure.id, self.far), f"{at_most}({state}, {first})")
+        buckets, cells = code.series(self.measure)
+        sums = code.let(("sums", self.measure.id), f"{code.constant(_at_most)}({cells} if {buckets} else ())")
+        place = "0" if self.far is None else f"bisect_left({buckets}, {code.ago(self.far, self.step)})"
+        return code.let(("sum", self.measure.id, self.far), f"{sums}[{place}]")
 
     def lasts(self, holds: bool, code: Code) -> Guard | None:
         """What the sum is at least is not known."""
@@ -94,9 +96,12 @@ def _amounts(state: Any, first: int | None) -> list[float] | None:
     return [float(cell[1]) for cell in inside]
 
 
-def _at_most(state: Any, first: int | None) -> float:
-    parts = [] if state is None else _amounts(state, first)
-    return inf if parts is None else sum(parts) * (1 + ROUNDING)
+def _at_most(cells: Sequence[Any]) -> list[float]:
+    """By place what the amounts from there on come to at most, now and while nothing happens."""
+    if any(cell[2][0] == "-" for cell in cells):
+        return [inf] * (len(cells) + 1)
+    back = accumulate((float(cell[1]) for cell in reversed(cells)), initial=0.0)
+    return [total * (1 + ROUNDING) for total in back][::-1]
 
 
 ROUNDING = 1e-9

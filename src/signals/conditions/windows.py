@@ -205,12 +205,12 @@ class CountNode(WindowNode):
 
     def counted(self, code: Code) -> str:
         """The name of the count in a sieve."""
-        state = code.state(self.measure)
-        counted = f"{state} or 0"
-        if self.far is not None:
-            gone = f"{state}[1][bisect_left({state}[0], (now - {self.far}) // {self.step})]"
-            counted = f"{state}[1][-1] - {gone} if {state} is not None else 0"
-        return code.let(("count", self.measure.id, self.far), counted)
+        if self.far is None:
+            return code.let(("count", self.measure.id), f"{code.state(self.measure)} or 0")
+        buckets, totals = code.series(self.measure)
+        total = code.let(("total", self.measure.id), f"{totals}[-1]")
+        gone = f"{totals}[bisect_left({buckets}, {code.ago(self.far, self.step)})]"
+        return code.let(("count", self.measure.id, self.far), f"{total} - {gone}")
 
     def _of_key(self, state: Any, now: Instant) -> int:
         if self.far is None:
@@ -276,7 +276,7 @@ class DistinctNode(WindowNode):
             return code.let(("values", self.measure.id), f"len({state} or ())")
         last = f"sorted([kept[0][-1] for kept in {state}.values()]) if {state} is not None else ()"
         last = code.let(("lasts", self.measure.id), last)
-        inside = f"len({last}) - bisect_left({last}, (now - {self.far}) // {self.step})"
+        inside = f"len({last}) - bisect_left({last}, {code.ago(self.far, self.step)})"
         return code.let(("values", self.measure.id, self.far), inside)
 
     def number(self, moment: Moment) -> Any:
