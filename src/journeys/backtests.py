@@ -1,6 +1,7 @@
 """A back-test from what was asked to what is answered: definitions found, history read, the best setting kept."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +18,7 @@ from journeys.store.library import LIVE, Library
 from journeys.store.reads.history import extent, histories
 from signals.conditions.grammar import Word
 from signals.definitions import checked
+from signals.event import Event
 from signals.instant import DAY, SECOND, DurationField, Instant, InstantField, iso
 
 MOST_SIGNALS = 50
@@ -190,12 +192,7 @@ class Backtest:
         `progress` is told how many events have been lived through. After `seconds` no further account is begun, and
         the answer is `complete: false`.
         """
-        begun = clock()
-        late = None if seconds is None else begun + int(seconds * SECOND)
-        told = run(
-            self._trial, histories(self._database), progress, lambda: late is not None and clock() >= late
-        )
-        told |= took(told["events"], clock() - begun)
+        told = timed(partial(run, self._trial), self._database, clock, progress, seconds)
         saved = _save(self._library, told["best"], clock()) if self._asked.save_draft else None
         return {**told, "saved": saved}
 
@@ -209,10 +206,23 @@ def stored_history(database: Database) -> tuple[int, Instant]:
     return there.events, there.last
 
 
-def took(events: int, duration: int) -> dict[str, Any]:
-    """How long the run took, for the answer."""
-    took = max(duration, 1) / SECOND
-    return {"seconds": round(took, 2), "events_per_second": round(events / took)}
+Run = Callable[[Iterable[Sequence[Event]], Callable[[int], None], Callable[[], bool]], dict[str, Any]]
+"""What lives through histories: given them, whom to tell how far it is, and what says that it is enough."""
+
+
+def timed(
+    run: Run,
+    database: Database,
+    clock: Callable[[], Instant],
+    progress: Callable[[int], None],
+    seconds: float | None,
+) -> dict[str, Any]:
+    """The answer of a run over what is stored, and the time it took; after `seconds` no further account is begun."""
+    begun = clock()
+    late = None if seconds is None else begun + int(seconds * SECOND)
+    told = run(histories(database), progress, lambda: late is not None and clock() >= late)
+    took = max(clock() - begun, 1) / SECOND
+    return told | {"seconds": round(took, 2), "events_per_second": round(told["events"] / took)}
 
 
 def _save(library: Library, best: dict[str, Any] | None, now: Instant) -> dict[str, Any] | None:

@@ -73,12 +73,7 @@ class Playbook:
         self.blocks = {block.key: block for block in blocks}
         self.offers = {offer.key: CompiledOffer(offer, self.promises) for offer in offers}
         self._mappings = {mapping.key: mapping for mapping in mappings}
-        control = self.policies.control
-        self._controlled = exposed(control_of(control.salt)) if control.percent else None
-        self.holds = [(hold.key, self._compiled(hold.when)) for hold in self.policies.holds]
-        self.sla = {policy.key: [*map(self._sla_rule, policy.rules)] for policy in self.policies.sla}
-        whens = (block.when for block in self.blocks.values() if block.when is not None)
-        self._block_conditions = {_as_written(when): self._compiled(when) for when in whens}
+        self._heed(self.policies)
         self.watched = Watched(
             self.signals.values(),
             self.segments.values(),
@@ -90,6 +85,18 @@ class Playbook:
             health=health,
         )
         self._by_type: dict[str, list[CompiledPlay]] = {}
+
+    @cached_property
+    def _block_conditions(self) -> dict[bytes, Node]:
+        whens = (block.when for block in self.blocks.values() if block.when is not None)
+        return {_as_written(when): self._compiled(when) for when in whens}
+
+    def _heed(self, policies: Policies) -> None:
+        """Who is in the control group, what holds an account, and how soon its tasks are to be done."""
+        control = policies.control
+        self._controlled = exposed(control_of(control.salt)) if control.percent else None
+        self.holds = [(hold.key, self._compiled(hold.when)) for hold in policies.holds]
+        self.sla = {policy.key: [*map(self._sla_rule, policy.rules)] for policy in policies.sla}
 
     def _compiled(self, condition: Any) -> Node:
         return compile_condition(condition, self.promises)

@@ -1,10 +1,11 @@
 """A play's back-test from what was asked to what is answered: definitions found, history read."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from journeys.backtest.question import BadQuestion
-from journeys.backtests import AskedOfHistory, stored_history, took
+from journeys.backtests import AskedOfHistory, stored_history, timed
 from journeys.composer import Composer
 from journeys.definitions import Draft, parse
 from journeys.playtest.basis import Basis
@@ -12,8 +13,7 @@ from journeys.playtest.report import run
 from journeys.shipped import shipped
 from journeys.store.database import Database
 from journeys.store.library import LIVE, Library
-from journeys.store.reads.history import histories
-from signals.instant import SECOND, Instant
+from signals.instant import Instant
 
 
 class NoPlay(LookupError):
@@ -74,12 +74,7 @@ class PlayBacktest:
         `progress` is told how many events have been lived through. After `seconds` no further account is begun, and
         the answer is `complete: false`.
         """
-        begun = clock()
-        late = None if seconds is None else begun + int(seconds * SECOND)
-        told = run(
-            self._basis, histories(self._database), progress, lambda: late is not None and clock() >= late
-        )
-        return told | took(told["events"], clock() - begun)
+        return timed(partial(run, self._basis), self._database, clock, progress, seconds)
 
 
 def _check_trigger(play: Draft, context: Sequence[Draft]) -> None:

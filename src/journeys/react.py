@@ -121,20 +121,13 @@ def react(
         run.profile = profile
         reaction.edges += sight.edges
         reaction.events += sight.events
-        check_ends(run)
-        if not silent:
-            start(run, [*candidates(playbook, sight.edges, event, sight.events, too_old), *also])
-            also = ()
-        for journey in list(state.journeys):
-            advance(run, journey)
+        coming = [] if silent else [*candidates(playbook, sight.edges, event, sight.events, too_old), *also]
+        _walk(run, coming)
+        also = ()
         if not run.updates:
             return _answer(reaction, run)
-        event, touched = None, set()
-        for update in run.updates:
-            profile, more = after(profile, update, playbook.watched.measures_of(update.type), now)
-            touched |= more
         reaction.events += run.updates
-        run.updates = []
+        event, (profile, touched) = None, _updated(run, profile, playbook, now)
     raise NeverSettles(
         f"account {state.profile.id} does not settle at {now}: its plays undo one another's updates"
     )
@@ -147,6 +140,24 @@ def _taken(
     if event is None:
         return profile.looked_at(), set()
     return after(profile, event, playbook.watched.measures_of(event.type), now)
+
+
+def _walk(run: Run, coming: list[Candidate]) -> None:
+    """Goals and exits end journeys, those that are coming start, and each goes as far as it can."""
+    check_ends(run)
+    start(run, coming)
+    for journey in list(run.state.journeys):
+        advance(run, journey)
+
+
+def _updated(run: Run, profile: Profile, playbook: Playbook, now: Instant) -> tuple[Profile, set[str]]:
+    """The profile with what update steps wrote in this round, and what that touched."""
+    touched: set[str] = set()
+    for update in run.updates:
+        profile, more = after(profile, update, playbook.watched.measures_of(update.type), now)
+        touched |= more
+    run.updates = []
+    return profile, touched
 
 
 def _is_due(stimulus: Stimulus, profile: Profile, now: Instant) -> bool:

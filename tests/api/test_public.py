@@ -25,11 +25,20 @@ def link(contact: str = "acme.ann", account: str = "acme", topic: str = "") -> s
     return f"/u/{tokens.sign(SECRET, 'unsubscribe', contact, topic, account, 'm1')}"
 
 
-def marketing(house: House) -> None:
-    """From now on the play's mail is marketing."""
+def queue_marketing(house: House) -> None:
+    """The play, whose mail is marketing from now on, starts for the people of beta; the mail falls due later."""
     body = {"key": "sorry", "channel": "email", "class": "marketing", "subject": "News", "body": "News."}
     house.ok("PUT", "/v1/content/sorry", body)
     house.ok("POST", "/v1/content/sorry/activate")
+    people(house, "beta")
+    trouble(house, "beta")
+
+
+def fall_due(house: House) -> None:
+    """An hour later what was queued is due, and sent if it may be."""
+    house.clock.at += HOUR
+    house.tick()
+    house.send()
 
 
 def unsubscribed(house: House) -> set[tuple[str, str, str]]:
@@ -112,12 +121,8 @@ def test_a_wrong_token_is_404_and_does_nothing(shared: House, token: str) -> Non
 
 
 def test_the_links_in_a_mail_work_and_name_no_address(told: House) -> None:
-    marketing(told)
-    people(told, "beta")
-    trouble(told, "beta")
-    told.clock.at += HOUR
-    told.tick()
-    told.send()
+    queue_marketing(told)
+    fall_due(told)
     (sent,) = told.parts.mail
     mail = email.message_from_bytes(sent.content, policy=email.policy.default)
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -133,34 +138,22 @@ def test_the_links_in_a_mail_work_and_name_no_address(told: House) -> None:
 
 def test_an_unsubscribe_counts_before_the_next_mail_goes_out(told: House) -> None:
     """The play has started and its mail is queued; then the person unsubscribes; then it falls due."""
-    marketing(told)
-    people(told, "beta")
-    trouble(told, "beta")
+    queue_marketing(told)
     assert told.http.post(link("beta.ann", "beta")).status_code == 200
-    told.clock.at += HOUR
-    told.tick()
-    told.send()
+    fall_due(told)
     assert mail_status(told, "beta") == ("suppressed", "unsubscribed")
 
 
 def test_without_it_the_same_mail_goes_out(told: House) -> None:
-    marketing(told)
-    people(told, "beta")
-    trouble(told, "beta")
-    told.clock.at += HOUR
-    told.tick()
-    told.send()
+    queue_marketing(told)
+    fall_due(told)
     assert mail_status(told, "beta")[0] == "sent"
 
 
 def test_another_topic_does_not_stop_this_mail(told: House) -> None:
-    marketing(told)
-    people(told, "beta")
-    trouble(told, "beta")
+    queue_marketing(told)
     told.http.post(link("beta.ann", "beta", "newsletter"))
-    told.clock.at += HOUR
-    told.tick()
-    told.send()
+    fall_due(told)
     assert mail_status(told, "beta")[0] == "sent"
 
 

@@ -3,7 +3,7 @@
 import logging
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -72,25 +72,12 @@ def is_known(house: House) -> None:
 
 
 @pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
-def test_segments_library_for_python(house: House, port: int, gzip: bool) -> None:
+@pytest.mark.parametrize("library", [SegmentClient, RudderClient], ids=["segment", "rudderstack"])
+def test_a_library_for_python_tells_the_whole_story(
+    house: House, port: int, library: Callable[..., Any], gzip: bool
+) -> None:
     failed: list[Any] = []
-    client = SegmentClient(
-        house.key("ingest"),
-        host=f"http://127.0.0.1:{port}",
-        gzip=gzip,
-        on_error=lambda *told: failed.append(told),
-    )
-    tell(client)
-    client.shutdown()
-    assert failed == []
-    assert sorted(happened(house)) == sorted(STORY)
-    is_known(house)
-
-
-@pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
-def test_rudderstacks_library_for_python(house: House, port: int, gzip: bool) -> None:
-    failed: list[Any] = []
-    client = RudderClient(
+    client = library(
         house.key("ingest"),
         host=f"http://127.0.0.1:{port}",
         gzip=gzip,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from builders import START
 from channels.outbox import Outbox
 from channels.port import Mail, Outcome
-from faults.pausing import SOON, Paused, wait_until_stuck_or_done
+from faults.pausing import Paused, has_to_wait
 from households import BOOK as COUNTING
 from households import END, left
 from journeys.dispatcher import Dispatcher
@@ -134,7 +134,6 @@ class Two:
         self.first, self.second = Paused(url), Database(url)
         with self.second.write() as connection:
             metadata.create_all(connection)
-        self.failed: list[BaseException] = []
 
     def fold(self, database: Database, partition: str, *told: Event) -> None:
         made = Service(database, lambda: BOOK, composer())
@@ -146,27 +145,7 @@ class Two:
 
     def both(self, one: Callable[[], None], other: Callable[[], None]) -> None:
         """The first stops before its commit; the second begins then; both end."""
-        self.first.pause = True
-        threads = [self._start(one)]
-        assert self.first.arrived.wait(SOON)
-        threads.append(self._start(other))
-        wait_until_stuck_or_done(self.second, threads[1])
-        self.first.go_on.set()
-        for thread in threads:
-            thread.join(SOON)
-            assert not thread.is_alive()
-        assert not self.failed
-
-    def _start(self, act: Callable[[], None]) -> threading.Thread:
-        def run() -> None:
-            try:
-                act()
-            except BaseException as error:  # noqa: BLE001 - the test says what it was
-                self.failed.append(error)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        return thread
+        has_to_wait(self.first, one, other)
 
     def close(self) -> None:
         self.first.close()

@@ -1,7 +1,7 @@
 """A database that stops before a commit, so that two transactions can be put in the order a test wants."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -30,7 +30,39 @@ class Paused(Database):
                 assert self.go_on.wait(SOON)
 
 
-def wait_until_stuck_or_done(database: Database, thread: threading.Thread) -> None:
+def has_to_wait(paused: Paused, first: Callable[[], object], second: Callable[[], object]) -> bool:
+    """`first` stops before its commit in `paused`, `second` begins then; both end, and neither fails.
+
+    Answers whether `second` waited for a lock until `first` went on; if not, it had ended by then.
+    """
+    failed: list[BaseException] = []
+    paused.pause = True
+    threads = [_begin(first, failed)]
+    assert paused.arrived.wait(SOON)
+    threads.append(_begin(second, failed))
+    _wait_until_stuck_or_done(paused, threads[1])
+    waited = threads[1].is_alive()
+    paused.go_on.set()
+    for thread in threads:
+        thread.join(SOON)
+        assert not thread.is_alive()
+    assert not failed
+    return waited
+
+
+def _begin(act: Callable[[], object], failed: list[BaseException]) -> threading.Thread:
+    def run() -> None:
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001 - the test says what it was
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def _wait_until_stuck_or_done(database: Database, thread: threading.Thread) -> None:
     """Until the thread waits for a lock of PostgreSQL, or has ended because it did not have to."""
     waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     for _ in range(2_000):

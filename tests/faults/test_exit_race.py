@@ -1,6 +1,5 @@
 """A journey that ends while its messages wait, are judged, or are on their way: what is not handed over dies with it."""
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from builders import ACCOUNT, START, attributes, event, person, play
 from channels.outbox import Outbox
 from channels.port import Sent, Temporary
-from faults.pausing import SOON, Paused, wait_until_stuck_or_done
+from faults.pausing import Paused, has_to_wait
 from journeys.dispatcher import Dispatcher
 from journeys.playbook import Playbook
 from journeys.service import Service
@@ -28,7 +27,7 @@ EXIT = attributes("1m", status="cancelled")
 
 
 class Two:
-    """A dispatcher and a worker on one database, each in a thread; `order` is in which order they were done."""
+    """A dispatcher and a worker on one database."""
 
     def __init__(self, url: str) -> None:
         home = House(play(steps=[TO_ADMIN], exit=GONE))
@@ -40,21 +39,11 @@ class Two:
         self.outbox = Outbox()
         self.dispatcher = Dispatcher(self.sending, lambda: self.book, COMPOSER, self.outbox)
         self.service = Service(self.events, lambda: self.book, COMPOSER)
-        self.order: list[str] = []
         self.write(person("abe", roles=["admin"]))
         self.write(event("go"))
 
     def write(self, happened: Any) -> None:
         self.service.write([happened], START)
-
-    def start(self, name: str, act: Callable[[], object]) -> threading.Thread:
-        def run() -> None:
-            act()
-            self.order.append(name)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        return thread
 
     def said(self) -> list[tuple[str, str]]:
         with self.events.read() as connection:
@@ -76,31 +65,22 @@ def two(postgres_url: str) -> Iterator[Two]:
 
 @pytest.mark.postgres
 def test_an_exit_that_comes_while_a_message_is_judged_waits_for_its_hand_over(two: Two) -> None:
-    two.sending.pause = True
-    sender = two.start("sent", lambda: two.dispatcher.round(START))
-    assert two.sending.arrived.wait(SOON)
-    worker = two.start("ended", lambda: two.write(attributes(status="cancelled")))
-    wait_until_stuck_or_done(two.sending, worker)
-    assert two.order == []
-    two.sending.go_on.set()
-    sender.join(SOON)
-    worker.join(SOON)
+    assert has_to_wait(
+        two.sending,
+        lambda: two.dispatcher.round(START),
+        lambda: two.write(attributes(status="cancelled")),
+    )
     assert len(two.outbox) == 1
     assert two.said()[0][1] == "sent"
 
 
 @pytest.mark.postgres
 def test_a_message_that_is_judged_while_its_journey_ends_waits_for_that_and_is_not_sent(two: Two) -> None:
-    two.events.pause = True
-    worker = two.start("ended", lambda: two.write(attributes(status="cancelled")))
-    assert two.events.arrived.wait(SOON)
-    sender = two.start("judged", lambda: two.dispatcher.round(START))
-    wait_until_stuck_or_done(two.events, sender)
-    assert two.order == []
-    two.events.go_on.set()
-    worker.join(SOON)
-    sender.join(SOON)
-    assert two.order == ["ended", "judged"]
+    assert has_to_wait(
+        two.events,
+        lambda: two.write(attributes(status="cancelled")),
+        lambda: two.dispatcher.round(START),
+    )
     assert two.said() == [("exited", "cancelled")]
     assert len(two.outbox) == 0
 

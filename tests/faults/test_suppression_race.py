@@ -1,7 +1,6 @@
 """F15 on PostgreSQL: a word answered before a message's hand-over is committed is seen by its judgement (I17)."""
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ import sqlalchemy as sa
 
 from builders import START
 from channels.outbox import Outbox
-from faults.pausing import SOON, Paused, wait_until_stuck_or_done
+from faults.pausing import Paused, has_to_wait
 from faults.stream import make
 from faults.world import BOOK, COMPOSER
 from journeys.dispatcher import Dispatcher
@@ -20,7 +19,7 @@ pytestmark = [pytest.mark.postgres]
 
 
 class Two:
-    """A dispatcher and an API on one database, each in a thread; `order` is in which order they were done."""
+    """A dispatcher and an API on one database."""
 
     def __init__(self, url: str) -> None:
         self.sending, self.api = Paused(url), Paused(url)
@@ -29,7 +28,6 @@ class Two:
         self.outbox = Outbox()
         self.dispatcher = Dispatcher(self.sending, lambda: BOOK, COMPOSER, self.outbox)
         self.service = Service(self.api, lambda: BOOK, COMPOSER)
-        self.order: list[str] = []
         for account, contact in (("ash", "ash.admin"), ("elm", "elm.friend")):
             known = {"attributes": {"email": "ann@example.com"}, "roles": ["admin"]}
             self.write(make(f"{contact}/p", "crm.contact_updated", account, contact, **known))
@@ -37,15 +35,6 @@ class Two:
 
     def write(self, event: Any) -> None:
         self.service.write([event], START)
-
-    def start(self, name: str, act: Callable[[], object]) -> threading.Thread:
-        def run() -> None:
-            act()
-            self.order.append(name)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        return thread
 
     def statuses(self) -> list[str]:
         with self.api.read() as connection:
@@ -69,28 +58,11 @@ WORD = make("s1", "engagement.complained", "elm", "elm.friend")
 
 
 def test_a_word_that_comes_while_a_message_is_judged_is_answered_after_its_hand_over(two: Two) -> None:
-    two.sending.pause = True
-    sender = two.start("handed over", lambda: two.dispatcher.round(START))
-    assert two.sending.arrived.wait(SOON)
-    speaker = two.start("answered", lambda: two.write(WORD))
-    wait_until_stuck_or_done(two.sending, speaker)
-    assert two.order == []
-    two.sending.go_on.set()
-    sender.join(SOON)
-    speaker.join(SOON)
+    assert has_to_wait(two.sending, lambda: two.dispatcher.round(START), lambda: two.write(WORD))
     assert len(two.outbox) == 1
 
 
 def test_a_message_that_is_judged_while_a_word_is_written_waits_for_it_and_is_not_sent(two: Two) -> None:
-    two.api.pause = True
-    speaker = two.start("answered", lambda: two.write(WORD))
-    assert two.api.arrived.wait(SOON)
-    sender = two.start("judged", lambda: two.dispatcher.round(START))
-    wait_until_stuck_or_done(two.api, sender)
-    assert two.order == []
-    two.api.go_on.set()
-    speaker.join(SOON)
-    sender.join(SOON)
-    assert two.order == ["answered", "judged"]
+    assert has_to_wait(two.api, lambda: two.write(WORD), lambda: two.dispatcher.round(START))
     assert two.statuses() == ["suppressed:complaint"]
     assert len(two.outbox) == 0

@@ -1,13 +1,12 @@
 """I2, I6, I7 on PostgreSQL: two workers have the same records at the same time, and every event is folded once."""
 
-import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
 import sqlalchemy as sa
 
 from builders import START
-from faults.pausing import SOON, Paused, wait_until_stuck_or_done
+from faults.pausing import Paused, has_to_wait
 from faults.stream import make
 from faults.world import BOOK, COMPOSER
 from journeys.service import Service
@@ -58,37 +57,17 @@ class Owners:
         self.first, self.second = Paused(url), Database(url)
         with self.second.write() as connection:
             metadata.create_all(connection)
-        self.failed: list[BaseException] = []
 
     def take_both(self, one: str, other: str) -> None:
         """Both take the events, from these partitions, and go on until there is nothing left."""
-        workers = [
-            Worker(ListFeed(records(name), base), Service(base, lambda: BOOK, COMPOSER), lambda: START)
-            for name, base in ((one, self.first), (other, self.second))
-        ]
-        self.first.pause = True
-        threads = [self._start(workers[0])]
-        assert self.first.arrived.wait(SOON)
-        threads.append(self._start(workers[1]))
-        wait_until_stuck_or_done(self.second, threads[1])
-        self.first.go_on.set()
-        for thread in threads:
-            thread.join(SOON)
-            assert not thread.is_alive()
-        assert not self.failed
+        has_to_wait(self.first, lambda: self._take(one, self.first), lambda: self._take(other, self.second))
 
-    def _start(self, worker: Worker) -> threading.Thread:
-        def run() -> None:
-            try:
-                while worker.once():
-                    pass
-                worker.once()  # one that was rolled back reads again
-            except BaseException as error:  # noqa: BLE001 - the test says what it was
-                self.failed.append(error)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        return thread
+    def _take(self, partition: str, base: Database) -> None:
+        feed = ListFeed(records(partition), base)
+        worker = Worker(feed, Service(base, lambda: BOOK, COMPOSER), lambda: START)
+        while worker.once():
+            pass
+        worker.once()  # one that was rolled back reads again
 
     def left(self) -> tuple[int, dict[str, int], int]:
         """Events folded, positions, dead letters."""

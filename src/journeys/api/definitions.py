@@ -85,6 +85,9 @@ class ChangeQuery(Query):
     wait: bool = True
 
 
+Change = Annotated[ChangeQuery, fastapi.Query()]
+
+
 class StopQuery(ChangeQuery):
     """How to stop a play."""
 
@@ -234,23 +237,13 @@ def _living(routes: APIRouter, shelf: Shelf, actor: Callable[..., str]) -> None:
         return shelf.activate(kind, key, asked.how, by)
 
     @routes.post("/v1/{kind}/{key}/pause")
-    def pause(
-        kind: Kind,
-        key: Key,
-        asked: Annotated[ChangeQuery, fastapi.Query()],
-        by: Annotated[str, Depends(actor)],
-    ) -> dict[str, Any]:
+    def pause(kind: Kind, key: Key, asked: Change, by: Annotated[str, Depends(actor)]) -> dict[str, Any]:
         """A play: no starts; live journeys stand still."""
         _only_plays(kind, key, "paused")
         return shelf.set_status(kind, key, "paused", by, asked.reason, asked.wait)
 
     @routes.post("/v1/{kind}/{key}/resume")
-    def resume(
-        kind: Kind,
-        key: Key,
-        asked: Annotated[ChangeQuery, fastapi.Query()],
-        by: Annotated[str, Depends(actor)],
-    ) -> dict[str, Any]:
+    def resume(kind: Kind, key: Key, asked: Change, by: Annotated[str, Depends(actor)]) -> dict[str, Any]:
         """A play that was paused or stopped takes accounts again; live journeys go on."""
         _only_plays(kind, key, "resumed")
         return shelf.set_status(kind, key, "active", by, asked.reason, asked.wait)
@@ -265,12 +258,7 @@ def _living(routes: APIRouter, shelf: Shelf, actor: Callable[..., str]) -> None:
         return shelf.set_status(kind, key, status, by, asked.reason, asked.wait)
 
     @routes.post("/v1/{kind}/{key}/archive")
-    def archive(
-        kind: Kind,
-        key: Key,
-        asked: Annotated[ChangeQuery, fastapi.Query()],
-        by: Annotated[str, Depends(actor)],
-    ) -> dict[str, Any]:
+    def archive(kind: Kind, key: Key, asked: Change, by: Annotated[str, Depends(actor)]) -> dict[str, Any]:
         """It counts no more: open signals are cleared and segments left, both silently; journeys of a play finish."""
         return shelf.set_status(kind, key, "archived", by, asked.reason, asked.wait)
 

@@ -40,51 +40,66 @@ def router(database: Database, service: Service, secret: str, clock: Callable[[]
         )
         service.write([event], now)
 
-    def parts(token: str, purpose: str, count: int) -> list[str]:
-        found = tokens.read(secret, purpose, token)
-        if found is None or len(found) != count:
-            raise HTTPException(404, "this link is not one of ours, or no longer good")
-        return found
+    _unsubscribing(routes, secret, unsubscribe)
+    _preferences(routes, secret, unsubscribe)
+    _inbox(routes, secret, database)
+    return routes
+
+
+def _unsubscribing(routes: APIRouter, secret: str, unsubscribe: Callable[..., None]) -> None:
+    """The link of `List-Unsubscribe`, pressed by a mail program or followed by a person."""
 
     @routes.post("/u/{token}", include_in_schema=False)
     def one_click(token: str) -> Response:
         """RFC 8058: POST, no redirect, no login; the same again changes nothing more."""
-        unsubscribe(*parts(token, "unsubscribe", 4))
-        return HTMLResponse(
-            _PAGE.format(title="You are unsubscribed", body="<p>We will not write about this again.</p>"),
-            headers=_CSP,
-        )
+        unsubscribe(*_said(token, secret, "unsubscribe", 4))
+        return _page("You are unsubscribed", "<p>We will not write about this again.</p>")
 
     @routes.get("/u/{token}", include_in_schema=False)
     def ask(token: str) -> Response:
         """A person followed the link: a page with a button. Reading it changes nothing (link scanners)."""
-        _, topic, _, _ = parts(token, "unsubscribe", 4)
+        _, topic, _, _ = _said(token, secret, "unsubscribe", 4)
         about = f"mail about {escape(topic.replace('_', ' '))}" if topic else "these mails"
-        body = f'<p>Stop {about}?</p><form method="post"><button>Unsubscribe</button></form>'
-        return HTMLResponse(_PAGE.format(title="Unsubscribe", body=body), headers=_CSP)
+        return _page(
+            "Unsubscribe", f'<p>Stop {about}?</p><form method="post"><button>Unsubscribe</button></form>'
+        )
 
+
+def _preferences(routes: APIRouter, secret: str, unsubscribe: Callable[..., None]) -> None:
     @routes.get("/p/{token}", include_in_schema=False)
     def preferences(token: str) -> Response:
         """The preference page: stop all topics, or the whole channel."""
-        parts(token, "preferences", 2)
-        body = (
+        _said(token, secret, "preferences", 2)
+        return _page(
+            "E-mail preferences",
             "<p>What should we stop sending you?</p>"
             f'<form method="post" action="/p/{token}/topics"><button>All product and marketing mail</button></form>'
-            f'<form method="post" action="/p/{token}/channel"><button>Every e-mail, on any topic</button></form>'
+            f'<form method="post" action="/p/{token}/channel"><button>Every e-mail, on any topic</button></form>',
         )
-        return HTMLResponse(_PAGE.format(title="E-mail preferences", body=body), headers=_CSP)
 
     @routes.post("/p/{token}/{stop}", include_in_schema=False)
     def prefer(token: str, stop: str) -> Response:
         """Withdraw all topics, or the channel."""
-        contact, account = parts(token, "preferences", 2)
+        contact, account = _said(token, secret, "preferences", 2)
         if stop not in ("topics", "channel"):
             raise HTTPException(404, "there is no such choice")
         unsubscribe(contact, "*" if stop == "channel" else "", account, "")
-        return HTMLResponse(
-            _PAGE.format(title="Noted", body="<p>Your choice counts from now on.</p>"), headers=_CSP
-        )
+        return _page("Noted", "<p>Your choice counts from now on.</p>")
 
+
+def _said(token: str, secret: str, purpose: str, count: int) -> list[str]:
+    """The `count` words a link of ours carries; anything else is 404."""
+    found = tokens.read(secret, purpose, token)
+    if found is None or len(found) != count:
+        raise HTTPException(404, "this link is not one of ours, or no longer good")
+    return found
+
+
+def _page(title: str, body: str) -> Response:
+    return HTMLResponse(_PAGE.format(title=title, body=body), headers=_CSP)
+
+
+def _inbox(routes: APIRouter, secret: str, database: Database) -> None:
     @routes.get("/v1/inapp/{contact}", tags=["in-app"])
     def inbox(contact: str, authorization: Annotated[str, Header()] = "") -> dict[str, Any]:
         """The contact's in-app messages, newest first; with a contact token as Bearer."""
@@ -93,18 +108,9 @@ def router(database: Database, service: Service, secret: str, clock: Callable[[]
             raise HTTPException(
                 401, "send the contact's token: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
             )
-        wanted = (
-            sa.select(
-                messages.c.id, messages.c.content, messages.c.sent_at, renderings.c.subject, renderings.c.html
-            )
-            .join(renderings, renderings.c.message == messages.c.id)
-            .where(messages.c.channel == "in_app", messages.c.status.in_(("sent", "delivered")))
-            .order_by(messages.c.sent_at.desc())
-            .limit(50)
-        )
         with database.read() as connection:
             who = identities.current(connection, CONTACT, contact)
-            rows = connection.execute(wanted.where(messages.c.contact == who)).all()
+            rows = connection.execute(_IN_APP.where(messages.c.contact == who)).all()
         items = [
             {
                 "id": row.id,
@@ -117,7 +123,14 @@ def router(database: Database, service: Service, secret: str, clock: Callable[[]
         ]
         return {"items": items, "next": None}
 
-    return routes
+
+_IN_APP = (
+    sa.select(messages.c.id, messages.c.content, messages.c.sent_at, renderings.c.subject, renderings.c.html)
+    .join(renderings, renderings.c.message == messages.c.id)
+    .where(messages.c.channel == "in_app", messages.c.status.in_(("sent", "delivered")))
+    .order_by(messages.c.sent_at.desc())
+    .limit(50)
+)
 
 
 def inapp_token(secret: str, contact: str) -> str:

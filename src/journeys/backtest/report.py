@@ -25,13 +25,7 @@ def run(
     No more than one history is held at a time: the next is asked for when the one before has been let go.
     """
     scores = Scores(trial.question, len(trial.variants))
-    complete = True
-    for life in map(trial.live, histories):
-        scores.take(life)
-        progress(scores.events)
-        if enough():
-            complete = False
-            break
+    complete = scores.take_all(map(trial.live, histories), progress, enough)
     return report(trial, scores, complete)
 
 

@@ -8,7 +8,7 @@ nothing but the calendar would give. An account's weeks run from its `created_at
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import sqrt
 
 from journeys.backtest.question import Question
@@ -77,6 +77,20 @@ class Scores:
         self.chance = Chance()
         self.accounts = self.events = self.felt = self.outcomes = self.outcomes_outside = 0
         self.first: Instant | None = None
+
+    def take_all(
+        self, lives: Iterable[Life | None], progress: Callable[[int], None], enough: Callable[[], bool]
+    ) -> bool:
+        """What every account's history came to, each asked for when the one before has been counted.
+
+        `progress(events)` is told after each, `enough()` asked. Answers whether all were taken.
+        """
+        for life in lives:
+            self.take(life)
+            progress(self.events)
+            if enough():
+                return False
+        return True
 
     def take(self, life: Life | None) -> None:
         """What one account's history came to."""

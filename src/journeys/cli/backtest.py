@@ -9,14 +9,14 @@ import typer
 import yaml
 from pydantic import ValidationError
 
-from journeys.backtests import Asked, AskedOfHistory, Backtest, NoSignal
+from journeys.backtests import Asked, AskedOfHistory, Backtest
 from journeys.bootstrap import Parts
 from journeys.cli.common import Json, app, parts
 from journeys.cli.figures import lead, percent, show_lived
-from journeys.cli.output import bar, fail, say, table, tell
-from journeys.cli.playtest import is_play, show_play, there, try_play
+from journeys.cli.output import fail, say, table, tell
+from journeys.cli.playtest import answer, is_play, show_play, try_play
 from journeys.cli.remote import Remote, beside
-from journeys.definitions import Draft, plain
+from journeys.definitions import plain
 from journeys.reading import read_folder
 
 _Question = TypeVar("_Question", bound=AskedOfHistory)
@@ -25,41 +25,51 @@ EVERYBODY = "everybody"
 """What `--among` is told where nobody is to be left out."""
 
 
+Signals = Annotated[
+    list[str],
+    typer.Argument(metavar="SIGNAL...|PLAY", help="Keys of signals, or the key of one play; drafts too."),
+]
+OutcomeType = Annotated[
+    str | None, typer.Option(help="The event type to foretell; without: firings and volume only.")
+]
+Where = Annotated[
+    list[str] | None, typer.Option(metavar="FIELD=VALUE", help="Only outcomes whose data are like that.")
+]
+Within = Annotated[str, typer.Option(help="How soon after a firing an outcome counts.")]
+Since = Annotated[str | None, typer.Option("--from", help="Count from this instant on.")]
+Until = Annotated[str | None, typer.Option("--to", help="Take the history as ending here.")]
+Among = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONDITION",
+        help=f"Whom to compare, as YAML; `{EVERYBODY}` for all. Default: whose status is not cancelled.",
+    ),
+]
+Sweep = Annotated[
+    str | None,
+    typer.Option(metavar="PATH=a..b", help="A row for each value: when.gte=2..6, or a..b/step."),
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        help="A folder of definitions to use in place of the stored ones.", exists=True, file_okay=False
+    ),
+]
+SaveDraft = Annotated[bool, typer.Option("--save-draft", help="Keep the best setting of a sweep as a draft.")]
+
+
 @app.command("backtest")
 def backtest_(
-    signals: Annotated[
-        list[str],
-        typer.Argument(metavar="SIGNAL...|PLAY", help="Keys of signals, or the key of one play; drafts too."),
-    ],
-    outcome: Annotated[
-        str | None, typer.Option(help="The event type to foretell; without: firings and volume only.")
-    ] = None,
-    where: Annotated[
-        list[str] | None, typer.Option(metavar="FIELD=VALUE", help="Only outcomes whose data are like that.")
-    ] = None,
-    within: Annotated[str, typer.Option(help="How soon after a firing an outcome counts.")] = "90d",
-    since: Annotated[str | None, typer.Option("--from", help="Count from this instant on.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help="Take the history as ending here.")] = None,
-    among: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CONDITION",
-            help=f"Whom to compare, as YAML; `{EVERYBODY}` for all. Default: whose status is not cancelled.",
-        ),
-    ] = None,
-    sweep: Annotated[
-        str | None,
-        typer.Option(metavar="PATH=a..b", help="A row for each value: when.gte=2..6, or a..b/step."),
-    ] = None,
-    definitions: Annotated[
-        Path | None,
-        typer.Option(
-            help="A folder of definitions to use in place of the stored ones.", exists=True, file_okay=False
-        ),
-    ] = None,
-    save_draft: Annotated[
-        bool, typer.Option("--save-draft", help="Keep the best setting of a sweep as a draft.")
-    ] = False,
+    signals: Signals,
+    outcome: OutcomeType = None,
+    where: Where = None,
+    within: Within = "90d",
+    since: Since = None,
+    until: Until = None,
+    among: Among = None,
+    sweep: Sweep = None,
+    definitions: Folder = None,
+    save_draft: SaveDraft = False,
     json: Json = False,
 ) -> None:
     """Run signals, or a play, over the stored history: what they would have said or done, and how right they were.
@@ -84,7 +94,14 @@ def backtest_(
             say(told, lambda: show_play(told))
             return
         body |= {"sweep": sweep, "save_draft": save_draft, "beside": signals[1:]}
-        told = _signals(signals, _asked(Asked, body), body, drafts, made, remote)
+        wanted = _asked(Asked, body)
+        told = answer(
+            ("signals", signals[0], body),
+            drafts,
+            made,
+            remote,
+            lambda here: Backtest(here.database, here.library, signals, wanted, drafts),
+        )
     say(told, lambda: _show(told, sweep is not None))
 
 
@@ -98,25 +115,6 @@ def _refuse_more(keys: list[str], sweep: str | None) -> None:
         fail(f"{keys[0]} is a play: it is back-tested by itself")
     if sweep is not None:
         fail(f"--sweep is of a signal, and {keys[0]} is a play")
-
-
-def _signals(
-    signals: list[str],
-    asked: Asked,
-    body: dict[str, Any],
-    drafts: list[Draft],
-    made: Parts | None,
-    remote: Remote | None,
-) -> dict[str, Any]:
-    if remote is not None:
-        return there(remote, "signals", signals[0], body, drafts)
-    assert made is not None
-    try:
-        ready = Backtest(made.database, made.library, signals, asked, drafts)
-    except NoSignal as error:
-        fail(str(error))
-    with bar("events", ready.events) as moved:
-        return ready.run(made.now, moved)
 
 
 def _asked(kind: type[_Question], body: dict[str, Any]) -> _Question:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import orjson
 
 from journeys.backtest.question import BadQuestion
-from journeys.backtests import AskedOfHistory
+from journeys.backtests import AskedOfHistory, Backtest, NoSignal
 from journeys.bootstrap import Parts
 from journeys.cli.figures import lead, percent, show_lived
 from journeys.cli.output import bar, fail, table, tell
@@ -47,12 +47,34 @@ def _stored_there(remote: Remote | None) -> Callable[[tuple[str, str]], bool]:
     return stored
 
 
-def there(remote: Remote, kind: str, key: str, body: dict[str, Any], drafts: list[Draft]) -> dict[str, Any]:
+def answer(
+    asked: tuple[str, str, dict[str, Any]],
+    drafts: list[Draft],
+    made: Parts | None,
+    remote: Remote | None,
+    prepare: Callable[[Parts], Backtest | PlayBacktest],
+) -> dict[str, Any]:
+    """The answer, from a running service or from this process, where `prepare` makes the back-test ready.
+
+    `asked` is the kind, the key and the body of the question.
+    """
+    if remote is not None:
+        return _there(remote, *asked, drafts)
+    assert made is not None
+    try:
+        ready = prepare(made)
+    except (NoSignal, NoPlay, BadQuestion) as error:
+        fail(str(error))
+    with bar("events", ready.events) as moved:
+        return ready.run(made.now, moved)
+
+
+def _there(remote: Remote, kind: str, key: str, body: dict[str, Any], drafts: list[Draft]) -> dict[str, Any]:
     """Asked of the running service, which gives it so many seconds and no more."""
     sent = {**body, "definitions": [{"kind": draft.kind, "body": draft.body} for draft in drafts]}
     path = f"/v1/{kind}/{quote(key, safe='')}/backtest"
-    answer: dict[str, Any] = remote.post(path, orjson.dumps(sent), seconds=LONGEST)
-    return answer
+    told: dict[str, Any] = remote.post(path, orjson.dumps(sent), seconds=LONGEST)
+    return told
 
 
 def try_play(
@@ -63,18 +85,14 @@ def try_play(
     made: Parts | None,
     remote: Remote | None,
 ) -> dict[str, Any]:
-    """The answer, from this process or from a running service."""
-    if remote is not None:
-        return there(remote, "plays", key, body, drafts)
-    assert made is not None
-    try:
-        ready = PlayBacktest(
-            made.database, made.library, made.composer, made.settings.timezone, key, asked, drafts
+    """What the play would have done, from this process or from a running service."""
+
+    def prepare(here: Parts) -> PlayBacktest:
+        return PlayBacktest(
+            here.database, here.library, here.composer, here.settings.timezone, key, asked, drafts
         )
-    except (NoPlay, BadQuestion) as error:
-        fail(str(error))
-    with bar("events", ready.events) as moved:
-        return ready.run(made.now, moved)
+
+    return answer(("plays", key, body), drafts, made, remote, prepare)
 
 
 # ── for people ─────────────────────────────────────────────────────────────────────────────────────────────────

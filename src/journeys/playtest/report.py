@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from journeys.backtest.report import CONFIDENCE, against, lived, monday, worth
@@ -26,14 +27,8 @@ def run(
     """
     scores = Scores(basis.question, 1)
     tally = Tally(basis.key, basis.playbook.policies.arbitration_window, basis.question.since)
-    complete = True
-    for history in histories:
-        scores.take(live(basis, history, tally))
-        del history
-        progress(scores.events)
-        if enough():
-            complete = False
-            break
+    lives = map(partial(live, basis, tally=tally), histories)
+    complete = scores.take_all(lives, progress, enough)
     return _report(basis, scores, tally, complete)
 
 

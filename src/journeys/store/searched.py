@@ -1,7 +1,7 @@
 """The narrow rows that accounts and people are searched by: segments, open signals, tags, contacts."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -9,8 +9,10 @@ from channels.address import BadAddress, lookup_key
 from journeys.state import AccountState
 from journeys.store import bulk
 from journeys.store.tables import contacts, memberships, open_signals, tags
-from signals.instant import Instant
+from signals.instant import LATEST, Instant
 from signals.profile import Contact, Profile, address, is_open
+
+_Part = TypeVar("_Part")
 
 LONGEST_INDEXED = 255
 """Characters of a text in an index: PostgreSQL refuses entries over 2,704 bytes, SQLite takes any."""
@@ -31,16 +33,26 @@ def save_searched(
     _save_contacts(connection, old, after)
 
 
+_NOTHING = Profile(id="", created_at=LATEST)
+"""An account before it is known."""
+
+
+def _changed(
+    old: Mapping[str, Profile], after: Mapping[str, AccountState], part: Callable[[Profile], _Part]
+) -> Iterator[tuple[str, _Part, _Part]]:
+    """Accounts of which this part of the profile is another object than before: what it was, and what it is."""
+    for account, state in after.items():
+        known, now = part(old.get(account, _NOTHING)), part(state.profile)
+        if now is not known:
+            yield account, known, now
+
+
 def _save_segments(
     connection: sa.Connection, old: Mapping[str, Profile], after: Mapping[str, AccountState]
 ) -> None:
     entered: list[dict[str, Any]] = []
     left: list[tuple[str, str]] = []
-    for account, state in after.items():
-        known = old[account].segments if account in old else {}
-        segments = state.profile.segments
-        if segments is known:
-            continue
+    for account, known, segments in _changed(old, after, lambda profile: profile.segments):
         left += [(account, key) for key in known if key not in segments]
         entered += [
             {"account": account, "segment": key, "since": since}
@@ -56,11 +68,8 @@ def _save_signals(
 ) -> None:
     opened: list[dict[str, Any]] = []
     cleared: list[tuple[str, str]] = []
-    for account, state in after.items():
-        known = old[account].signals if account in old else {}
-        if state.profile.signals is known:
-            continue
-        for key, signal in state.profile.signals.items():
+    for account, known, signals in _changed(old, after, lambda profile: profile.signals):
+        for key, signal in signals.items():
             if known.get(key) is signal or key.startswith("@"):  # a play's own dates are nobody else's
                 continue
             if signal.open:
@@ -68,7 +77,7 @@ def _save_signals(
                 opened.append({**row, "evidence": signal.evidence})
             elif key in known and known[key].open:
                 cleared.append((account, key))
-        gone = known.keys() - state.profile.signals.keys()  # with their definitions
+        gone = known.keys() - signals.keys()  # with their definitions
         cleared += [(account, key) for key in gone if known[key].open]
     bulk.delete_pairs(connection, open_signals, ("account", "signal"), cleared)
     bulk.upsert(connection, open_signals, opened)
@@ -79,12 +88,9 @@ def _save_tags(
 ) -> None:
     given: list[dict[str, Any]] = []
     taken: list[tuple[str, str]] = []
-    for account, state in after.items():
-        known = old[account].tags if account in old else []
-        now = state.profile.tags
-        if now is not known:
-            given += [{"account": account, "tag": indexed(tag)} for tag in now if tag not in known]
-            taken += [(account, tag[:LONGEST_INDEXED]) for tag in known if tag not in now]
+    for account, known, now in _changed(old, after, lambda profile: profile.tags):
+        given += [{"account": account, "tag": indexed(tag)} for tag in now if tag not in known]
+        taken += [(account, tag[:LONGEST_INDEXED]) for tag in known if tag not in now]
     bulk.delete_pairs(connection, tags, ("account", "tag"), taken)
     bulk.insert_new(connection, tags, given)
 
@@ -93,13 +99,10 @@ def _save_contacts(
     connection: sa.Connection, old: Mapping[str, Profile], after: Mapping[str, AccountState]
 ) -> None:
     rows = []
-    for account, state in after.items():
-        known = old[account].contacts if account in old else {}
-        if state.profile.contacts is known:
-            continue
+    for account, known, people in _changed(old, after, lambda profile: profile.contacts):
         rows += [
-            _contact_row(account, contact, state.now)
-            for key, contact in state.profile.contacts.items()
+            _contact_row(account, contact, after[account].now)
+            for key, contact in people.items()
             if (was := known.get(key)) is not contact and _differs(was, contact)
         ]
     bulk.upsert(connection, contacts, rows)
