@@ -123,7 +123,7 @@ def test_every_operation_says_what_it_is_for_and_how_it_fails(document: Any) -> 
 
 
 def test_every_writing_operation_documents_its_body(document: Any) -> None:
-    bodiless = {"lint", "preview", "activate", "pause", "archive", "exit", "{switch}"}
+    bodiless = {"lint", "preview", "activate", "pause", "resume", "stop", "archive", "exit", "{switch}"}
     for path, verbs in document["paths"].items():
         for verb, operation in verbs.items():
             if verb in ("put", "post") and path.rsplit("/", 1)[1] not in bodiless:

@@ -14,10 +14,16 @@ from standardwebhooks import Webhook
 from channels.endpoint import endpoint
 from channels.port import Blame, Call, InDoubt, Outcome, Permanent, Sent, Temporary
 from channels.webhook import Webhooks
-from signals.instant import DAY, SECOND, from_datetime, parse_instant
+from signals.instant import DAY, SECOND, Instant, from_datetime, parse_instant
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
-NOW = from_datetime(datetime.now(UTC))  # the peer's library looks at the wall clock
+
+
+def now() -> Instant:
+    """The wall clock's: the peer's library looks at it."""
+    return from_datetime(datetime.now(UTC))
+
+
 CALL = Call("crm", "call-1", b'{"data":{"who":"Acme"}}')
 LOCAL = [ip_network("127.0.0.0/8")]
 
@@ -85,9 +91,7 @@ def serve() -> Iterator[Callable[[bytes | Answer], Sink]]:
 def calling(port: int, **about: Any) -> Webhooks:
     where = endpoint(f"http://sink.example.com:{port}/in?from=us", [SECRET], frozenset({port}))
     resolve = about.pop("resolve", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", port))])
-    return Webhooks(
-        {"crm": where}, lambda: NOW, networks=about.pop("networks", LOCAL), resolve=resolve, **about
-    )
+    return Webhooks({"crm": where}, now, networks=about.pop("networks", LOCAL), resolve=resolve, **about)
 
 
 def test_a_call_is_what_standard_webhooks_says_and_its_library_opens_it(
@@ -109,7 +113,7 @@ def test_while_a_secret_is_replaced_both_sign(serve: Callable[[bytes], Sink]) ->
     other = "whsec_" + "QUJD" * 8
     where = endpoint(f"http://sink.example.com:{sink.port}/", [other, SECRET], frozenset({sink.port}))
     there = lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", sink.port))]  # noqa: E731
-    Webhooks({"crm": where}, lambda: NOW, networks=LOCAL, resolve=there).post(CALL)
+    Webhooks({"crm": where}, now, networks=LOCAL, resolve=there).post(CALL)
     head, _, body = sink.heard[0].partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
     assert all(Webhook(secret).verify(body, headers) for secret in (other, SECRET))
@@ -214,7 +218,7 @@ def test_what_does_not_resolve_or_answer_the_door_is_tried_again() -> None:
 
 
 def test_an_unknown_endpoint_waits_for_the_operator() -> None:
-    outcome = Webhooks({}, lambda: NOW).post(CALL)
+    outcome = Webhooks({}, now).post(CALL)
     assert isinstance(outcome, Permanent)
     assert outcome.blame is Blame.CONFIGURATION
 

@@ -254,10 +254,10 @@ def doubt_is_temporary() -> None:
     """An answer that leaves doubt is taken for a refusal, and the message is sent again."""
     after = dispatcher.after
 
-    def temporary(handed: Any, outcome: Any, now: int) -> Any:
+    def temporary(handed: Any, outcome: Any, *rest: Any) -> Any:
         if isinstance(outcome, InDoubt):
             outcome = Temporary(outcome.detail)
-        return after(handed, outcome, now)
+        return after(handed, outcome, *rest)
 
     dispatcher.after = temporary
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from channels.address import BadAddress
 from channels.headers import BadHeader
-from journeys.api.access import Guard, body_of
+from journeys.api.access import Guard, body_of, documented
 from journeys.api.definitions import Key
 from journeys.api.paging import Query, Word
 from journeys.api.shelf import Shelf
@@ -96,7 +96,7 @@ def router(
         """What the newest version says to somebody: subject, text, HTML, which variant, of which blocks."""
         return made(key, asked)
 
-    @routes.post("/v1/content/{key}/test", response_model=SentResource)
+    @routes.post("/v1/content/{key}/test", response_model=SentResource, openapi_extra=documented(TestBody))
     def test(key: Key, asked: Asked, body: Annotated[TestBody, Depends(body_of(TestBody))]) -> dict[str, str]:
         """Mail that preview, marked as a test, to an address listed in JOURNEYS_TEST_ADDRESSES."""
         try:
