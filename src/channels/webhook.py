@@ -200,7 +200,7 @@ class Webhooks:
 
 
 def _without_interim(heard: bytes) -> bytes:
-    """What was heard from the final answer on: 1xx answers come before it (RFC 9110 §15.2)."""
+    """The final answer, without the 1xx answers that may come before it (RFC 9110 §15.2)."""
     while heard.startswith((b"HTTP/1.1 1", b"HTTP/1.0 1")) and b"\r\n\r\n" in heard:
         heard = heard.partition(b"\r\n\r\n")[2]
     return heard

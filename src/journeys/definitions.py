@@ -1,6 +1,6 @@
 """Definitions: what marketers and operators write, checked and made into a playbook (definitions.md)."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from hashlib import sha256
 from typing import Any
 
@@ -211,7 +211,3 @@ def _compiled(draft: Draft, paused: Set[str]) -> CompiledPlay:
         since=draft.since,
         live=draft.live,
     )
-
-
-Supplier = Callable[[], Playbook]
-"""Whoever needs the playbook asks for the current one each time: a change reaches every worker."""

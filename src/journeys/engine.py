@@ -137,7 +137,7 @@ class Run:
         self.tell(name, EXPOSED, {"experiment": experiment, "arm": arm, **about})
 
     def tell(self, name: str, event_type: str, data: dict[str, Any]) -> None:
-        """Something the account is to be known by: folded within this reaction, and kept with all other events."""
+        """An event of our own about the account: folded within this reaction, and kept with all others."""
         account = self.profile.id
         self.updates.append(Event(name, OWN_SOURCE, event_type, self.now, account, None, data, self.now))
 

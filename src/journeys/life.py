@@ -16,7 +16,7 @@ ENDING = ("stopped",)
 """Statuses under which journeys are being ended."""
 
 Approval = Literal["none", "any", "other"]
-"""Whether activation asks for an approval: no; by anyone; by another than who wrote it."""
+"""Whether activation asks for an approval: no; by anyone; by somebody other than the author."""
 
 
 MOVES = {
@@ -26,7 +26,7 @@ MOVES = {
     "stopped": ("active", "paused", "draining"),
     "archived": LIVE,
 }
-"""From which statuses a live version comes to another one; what is not here is made by activating."""
+"""From which statuses a live version may come to each of these; to any other it comes by being activated."""
 
 
 class NotNow(RuntimeError):
@@ -44,7 +44,7 @@ class NotApproved(NotNow):
     """Versions that wait for an approval of their very content."""
 
     def __init__(self, versions: Sequence[str], approval: Approval) -> None:
-        by = " by another than who wrote it" if approval == "other" else ""
+        by = " by somebody other than the author" if approval == "other" else ""
         are = "is" if len(versions) == 1 else "are"
         super().__init__(f"{', '.join(versions)} {are} not approved{by}: POST /v1/<kind>/<key>/approve first")
         self.versions = list(versions)

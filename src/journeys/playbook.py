@@ -197,7 +197,7 @@ class Playbook:
 
 
 def _as_written(condition: Any) -> bytes:
-    """By what a block's condition is found again."""
+    """The key under which a block's compiled condition is kept."""
     return orjson.dumps(condition, option=orjson.OPT_SORT_KEYS)
 
 

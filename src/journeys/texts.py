@@ -48,7 +48,7 @@ def _told(draft: Draft, findings: Iterable[Finding]) -> Iterator[Fault]:
 
 
 def unreadable(draft: Draft) -> Iterator[Fault]:
-    """What no text may be, not even as a draft: no template, far too long, or a subject that breaks out of its header."""
+    """What is refused even of a draft: a text that is no template or far too long, a subject that leaves its header."""
     text: Any = draft.model
     if not isinstance(text, Content | Block):
         return
@@ -79,7 +79,7 @@ def _only_for_us(contents: Iterable[Content]) -> set[str]:
 
 
 def _disguised(draft: Draft, contents: Sequence[Content]) -> Iterator[Fault]:
-    """A step that sends what calls itself marketing as something else takes its way out away, and the caps with it."""
+    """Steps that send a marketing text as something else: it would go out past the caps, and without an unsubscribe."""
     play: Play = draft.model
     marketing = {
         one.key for one in contents if "class_" in one.model_fields_set and one.class_ == "marketing"

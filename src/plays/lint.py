@@ -100,7 +100,7 @@ def lint_block(block: Block, *, shown_to_customers: bool = True) -> Iterator[Fin
 
 
 def _broken(failure: RenderFailed, text: Content | Block) -> Finding:
-    """Which of the texts does not matter much to whoever reads the sentence, which names what is wrong."""
+    """The template that does not parse: the subject where that is broken by itself, else the body."""
     pointer = "/subject" if isinstance(text, Content) and _is_broken(text.subject) else "/body"
     line = failure.line if pointer == "/body" else None
     return Finding("template", failure.detail, "see docs/facts.md for what a text may say", pointer, line)

@@ -166,7 +166,7 @@ _WORDS = re.compile(r"[a-z]+")
 
 
 def service_fault(moment: Moment) -> str | None:
-    """What makes this about a fault of ours: an open urgent ticket, or what the event that caused it says of one."""
+    """How we are at fault: an urgent ticket is open, or the event that caused this says so; None where we are not."""
     urgent = _urgent(moment)
     if urgent:
         return urgent

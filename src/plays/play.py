@@ -133,7 +133,7 @@ class Program:
         return []
 
     def _round_from(self, place: str, way: list[str], done: set[str]) -> str | None:
-        """The step that is come to again on a way from here; `way` is left as it was walked, `done` leads nowhere."""
+        """The first step that some way from here comes to twice. `way` is left as walked; steps in `done` go nowhere."""
         walk = [(place, self._at_once(place))]
         way.append(place)
         while walk:

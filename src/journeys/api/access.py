@@ -50,7 +50,7 @@ async def json_value(request: Request) -> Any:
 
 
 async def no_body(request: Request) -> None:
-    """The dependency of what is told by its query alone: options sent as a body would be passed over. Raises 422."""
+    """For routes that read only their query: a body is refused (422), as options in it would be passed over."""
     if (await request.body()).strip() not in (b"", b"{}", b"null"):
         raise HTTPException(422, "this takes no body: its options stand in the query, like ?dry_run=true")
 

@@ -22,9 +22,6 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 Refusal: TypeAlias = Callable[[Problem], tuple[int, bytes, bytes]]
 
-MAX_BODY = 1024 * 1024
-"""Bytes of a body, on the wire and inflated, where nothing else is said."""
-
 READ_SECONDS = 10.0
 """How long a client may take to send its body."""
 

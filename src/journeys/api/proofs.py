@@ -80,7 +80,7 @@ Asked = Annotated[ProofQuery, fastapi.Query()]
 def router(
     shelf: Shelf, proofs: Proofs, database: Database, guard: Guard, clock: Callable[[], Instant]
 ) -> APIRouter:
-    """The routes. They stand before those of definitions, which would take `content` for any other kind."""
+    """The routes. They stand before those of definitions, which take `content` like any other kind."""
     routes = APIRouter(tags=["definitions"], dependencies=[Depends(guard("marketer"))])
 
     def made(key: str, asked: ProofQuery) -> dict[str, Any]:

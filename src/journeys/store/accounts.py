@@ -147,7 +147,7 @@ def _due_at(written: Instant | None, state: AccountState, now: Instant) -> Insta
 
 
 def _is_due_for_nothing(known: Loaded, now: Instant) -> bool:
-    """Whether it was found to be due by an instant that had moved away."""
+    """Whether the written instant, by which it was found to be due, is no longer the one that counts."""
     return known.due_at is not None and known.due_at <= now and known.due_at != known.state.due()
 
 

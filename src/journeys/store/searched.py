@@ -26,7 +26,7 @@ def indexed(text: str | None) -> str | None:
 def save_searched(
     connection: sa.Connection, old: Mapping[str, Profile], after: Mapping[str, AccountState]
 ) -> None:
-    """Write of these rows those that changed: what is another object than before is looked into."""
+    """Write those of these rows that changed. Only what is another object than before is compared."""
     _save_segments(connection, old, after)
     _save_signals(connection, old, after)
     _save_tags(connection, old, after)
@@ -34,7 +34,7 @@ def save_searched(
 
 
 _NOTHING = Profile(id="", created_at=LATEST)
-"""An account before it is known."""
+"""What is known of an account that is new: nothing."""
 
 
 def _changed(

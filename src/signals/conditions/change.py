@@ -22,7 +22,7 @@ EDGES_AHEAD = 10
 """The same in edges, where blocks begin within a step and every edge must be looked for."""
 
 _UNSEEN = object()
-"""The change where it was not worked out."""
+"""Stands for a change that has not been worked out."""
 
 
 class _Made(NamedTuple):

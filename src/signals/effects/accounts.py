@@ -84,7 +84,7 @@ def _text(value: Any) -> str | None:
 
 
 def set_score(name: str) -> Effect:
-    """What a survey's score does to the attribute `name`."""
+    """The effect that sets the attribute `name` to a survey's score."""
 
     def effect(profile: Profile, event: Event, touched: set[str]) -> None:
         if is_number(event.data.get("score")):
@@ -111,7 +111,7 @@ def set_subscription(profile: Profile, event: Event, touched: set[str]) -> None:
 
 
 def set_payment(status: str) -> Effect:
-    """What a paid or failed charge does: the payment `status`, and when the next one is due."""
+    """The effect of a charge: the payment `status`, and when the next charge is due where the event says."""
 
     def effect(profile: Profile, event: Event, touched: set[str]) -> None:
         given: dict[str, Any] = {"payment_status": status}
@@ -123,7 +123,7 @@ def set_payment(status: str) -> Effect:
 
 
 def add_order(profile: Profile, event: Event, touched: set[str]) -> None:
-    """One order more: their number, their exact sum, the last one's time."""
+    """One more order: their number, their exact sum and the time of the last."""
     count, total, last = profile.orders or [0, "0", 0]
     amount = event.data.get("amount")
     total = str(Decimal(total) + Decimal(str(amount))) if is_number(amount) else total
@@ -132,7 +132,7 @@ def add_order(profile: Profile, event: Event, touched: set[str]) -> None:
 
 
 def set_shipment(name: str) -> Effect:
-    """What the carrier's word does: the last order is `name`."""
+    """The effect of a carrier's word: the last order is now `name`."""
 
     def effect(profile: Profile, event: Event, touched: set[str]) -> None:
         _set(profile, event, {"last_order_status": name}, touched)
