@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from hashlib import sha256
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -110,12 +111,34 @@ def parse(kind: str, body: Any, file: str | None = None) -> Draft:
     if not isinstance(body, dict):
         raise Refused([Fault(kind, "", "a definition is an object", "", file)])
     body = _one_form(kind, plain(body))
+    if odd := [*_no_numbers(body)]:
+        mend_it = "write it as text, or a number that is nearer to zero"
+        raise Refused(
+            [Fault(kind, key_of(kind, body), _NO_NUMBER, place, file, True, mend_it) for place in odd]
+        )
     try:
         return Draft(kind, key_of(kind, body), body, MODELS[kind].model_validate(body), file)
     except ValidationError as error:
         raise Refused([*_faults(kind, key_of(kind, body), error, file)]) from error
     except RenderFailed as error:
         raise Refused([Fault(kind, key_of(kind, body), str(error), "", file)]) from error
+
+
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_NO_NUMBER = "no number that JSON can hold: whole ones have at most 64 bits, others are finite"
+
+
+def _no_numbers(value: Any, pointer: str = "") -> Iterator[str]:
+    """Where numbers stand that YAML can write and a body cannot hold."""
+    if isinstance(value, dict | list):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _no_numbers(item, f"{pointer}/{name}")
+    elif isinstance(value, int | float) and not _fits(value):
+        yield pointer
+
+
+def _fits(number: float) -> bool:
+    return _SMALLEST <= number <= _LARGEST if isinstance(number, int) else isfinite(number)
 
 
 TEXTS = ("content", "blocks")

@@ -124,3 +124,13 @@ def test_a_key_that_no_file_system_takes_has_a_name_of_its_own(tmp_path: Path) -
     write_folder(tmp_path, drafts)
     assert told(read_folder(tmp_path)) == told(drafts)
     assert len(list((tmp_path / "content").iterdir())) == len(roles)
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, float("inf"), float("nan")], ids=str)
+def test_a_number_that_json_cannot_hold_is_refused_where_it_stands(number: float) -> None:
+    condition = {"all": [{"attribute": "account.plan", "is": number}]}
+    with pytest.raises(Refused) as refused:
+        parse("signals", {"key": "much", "when": condition})
+    (fault,) = refused.value.faults
+    assert (fault.key, fault.pointer) == ("much", "/when/all/0/is")
+    assert "JSON" in fault.detail
