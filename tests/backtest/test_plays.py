@@ -302,10 +302,17 @@ _happenings = st.lists(
 
 
 def crowd(happened: list[tuple[str, int, int, str]]) -> list[Event]:
-    """Three accounts with a champion, two with an admin, and what happens to them."""
+    """Three accounts with a champion, two with an admin, and what happens to them.
+
+    No two accounts are told of in one instant: live, a round between the two judges what waits for the second before
+    it hears, and nothing says which of them comes first.
+    """
     people = [person(account, "ann", 0) for account in "abc"]
     people += [person(account, "bob", 0, ["admin"]) for account in "ab"]
-    return people + [_told(account, kind, 1 + d + m * M) for kind, d, m, account in sorted(happened)]
+    return people + [
+        _told(account, kind, 1 + d + (m + "abc".index(account) / 4) * M)
+        for kind, d, m, account in sorted(happened)
+    ]
 
 
 def _told(account: str, kind: str, day: float) -> Event:
