@@ -12,6 +12,7 @@ from docs import pages
 from journeys.api.app import create_app
 from journeys.bootstrap import Parts
 from journeys.cli import app
+from journeys.cli.operate import default_told
 from journeys.definitions import MODELS
 from journeys.settings import Settings
 from journeys.shipped import shipped
@@ -20,6 +21,7 @@ ROOT = pages.ROOT
 README = ROOT / "README.md"
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 GLOSSARY = ROOT / "docs" / "glossary.md"
+OPERATING = ROOT / "docs" / "operating.md"
 ROUTE = re.compile(r"(?:(GET|PUT|POST|DELETE) |\$JOURNEYS_URL)(/[a-z][\w/{}.-]*)")
 every_page = pytest.mark.parametrize("page", pages.PAGES, ids=pages.named)
 
@@ -179,3 +181,17 @@ def test_the_pictures_are_small() -> None:
     pictures = list((ROOT / "docs" / "pictures").glob("*.png"))
     assert pictures
     assert all(picture.stat().st_size < 200_000 for picture in pictures)
+
+
+def test_the_page_of_operating_lists_every_setting_with_its_default_and_meaning() -> None:
+    table = re.findall(
+        r"^\| `(JOURNEYS_\w+)` \| (.+?) \| (.+) \|$", OPERATING.read_text("utf-8"), re.MULTILINE
+    )
+    assert table == [
+        (
+            f"JOURNEYS_{name.upper()}",
+            f"`{default_told(field.default)}`".replace("`unset`", "unset"),
+            field.description,
+        )
+        for name, field in Settings.model_fields.items()
+    ]

@@ -112,7 +112,7 @@ def _show_settings() -> None:
         }
         for name, field in Settings.model_fields.items()
     ]
-    rows = [[f["name"], f["type"], _default(f["default"]), f["meaning"]] for f in found]
+    rows = [[f["name"], f["type"], default_told(f["default"]), f["meaning"]] for f in found]
     say(found, lambda: table("Settings", ["name", "type", "default", "meaning"], rows))
 
 
@@ -122,7 +122,8 @@ def _type(annotation: Any) -> str:
     return str(annotation).removesuffix("[str]") if plain == "list" else plain.removesuffix(" | None").lower()
 
 
-def _default(value: Any) -> str:
+def default_told(value: Any) -> str:
+    """A default as an operator would write it."""
     if value is None:
         return "unset"
     return ",".join(map(str, value)) or "unset" if isinstance(value, list | dict) else str(value)
