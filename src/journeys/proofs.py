@@ -10,9 +10,10 @@ from channels.message import Message, identity, mail_message_id
 from channels.mime import Posting, build
 from channels.outbox import Outbox
 from channels.port import InDoubt, MailChannel, Permanent, Sent, Temporary
-from channels.render import Rendered
+from channels.render import Rendered, Source
 from journeys.composer import Office
 from journeys.definitions import Draft
+from journeys.engine import TaskOrder
 from journeys.gate import Render, person_for
 from journeys.journey import Cause, Journey
 from journeys.letters import Reader, composed, for_channel
@@ -90,6 +91,18 @@ class Proofs:
                 "problem": {"reason": "bad_template", "detail": detail},
             }
         return self._made(text, reader, playbook, message.channel)
+
+    def task(self, order: TaskOrder, profile: Profile, playbook: Playbook) -> tuple[str, str]:
+        """A task's title and text as whoever gets it would read them; as written where they cannot be made."""
+        reader = Reader(profile, None, None, order.at, order.cause)
+        content = None if order.content is None else reader.content(order.content, playbook)
+        try:
+            made = None if content is None else composed(content, reader, playbook)
+            body, context = ("", reader.context()) if made is None else (made.source.body, made.context)
+            shown = self._render(Source(order.title, body, "task"), context, None)
+        except (RenderFailed, UnknownBlock) as failure:
+            return order.title, str(failure)
+        return shown.subject, shown.text.strip()
 
     def _made(self, text: Content, reader: Reader, playbook: Playbook, channel: str) -> dict[str, Any]:
         nothing: dict[str, Any] = {"subject": None, "text": None, "html": None, "blocks": [], "problem": None}

@@ -35,13 +35,20 @@ class Made(NamedTuple):
     at: Instant
 
 
+class Ordered(NamedTuple):
+    """A task as its play ordered it, with what its title is read on."""
+
+    order: TaskOrder
+    profile: Profile
+
+
 class Walk(msgspec.Struct):
     """What the account would go through. `journey` None: it would not start, and `decisions` say why."""
 
     account: str
     journey: Journey | None = None
     messages: list[Made] = []
-    tasks: list[TaskOrder] = []
+    tasks: list[Ordered] = []
     updates: list[Event] = []
     decisions: list[Decision] = []
 
@@ -76,7 +83,7 @@ def _take(made: Walk, reaction: Reaction, play: str) -> AccountState:
     for journey in reaction.journeys.values():
         made.journey = journey if journey.play == play else made.journey
     made.messages += [Made(one, state.profile, made.journey, state.now) for one in reaction.messages]
-    made.tasks += reaction.tasks
+    made.tasks += [Ordered(one, state.profile) for one in reaction.tasks]
     made.decisions += [one for one in reaction.decisions if one.play == play]
     made.updates += [event for event in reaction.events if event.type in _UPDATES]
     return state

@@ -59,9 +59,7 @@ def test_a_draft_is_walked_to_its_end_and_its_mails_go_to_the_author(study: Hous
     ]
     assert "About T7" in acme["messages"][0]["text"]
     assert acme["messages"][0]["mailed"]["to"] == AUTHOR
-    assert [(one["title"], one["at"]) for one in acme["tasks"]] == [
-        ("Call {{ account.name }}", "2026-04-01T09:00:00Z")
-    ]
+    assert [(one["title"], one["at"]) for one in acme["tasks"]] == [("Call Acme", "2026-04-01T09:00:00Z")]
     assert acme["updates"][0]["data"] == {"attributes": {"walked": True}}
     assert mailed(study) == [AUTHOR, AUTHOR]
 

@@ -26,7 +26,7 @@ from journeys.store.database import Database
 from journeys.store.keys import Caller
 from journeys.store.searched import address_key
 from journeys.store.tables import suppressions
-from journeys.tryouts import Made, Walk, cause_of, walk
+from journeys.tryouts import Made, Ordered, Walk, cause_of, walk
 from signals.instant import Instant, iso
 
 MOST_MAILS = 50
@@ -82,7 +82,9 @@ class Trier:
             messages = [self._told(made, book) for made in walked.messages]
             left = self._mail(messages, to, f"{key}@{draft.version}/{walked.account}", left, now)
             decisions += _decisions(walked, draft, messages, to, actor, now)
-            told.append(_shown(walked, messages))
+            told.append(
+                {**_shown(walked, messages), "tasks": [self._task(one, book) for one in walked.tasks]}
+            )
         self._keep(draft, decisions, body.accounts, to, actor, now)
         return {"key": key, "version": draft.version, "to": to, "accounts": told}
 
@@ -116,6 +118,11 @@ class Trier:
             **self._proofs.read(message, made.journey, made.profile, book, made.at),
             "mailed": None,
         }
+
+    def _task(self, made: Ordered, book: Playbook) -> dict[str, Any]:
+        order = made.order
+        title, text = self._proofs.task(order, made.profile, book)
+        return {"at": iso(order.at), "to": order.to, "title": title, "type": order.type, "text": text}
 
     def _mail(self, messages: Sequence[dict[str, Any]], to: str, name: str, left: int, now: Instant) -> int:
         """Mail what would be mailed; answers how many more may be."""
@@ -167,10 +174,6 @@ def _shown(walked: Walk, messages: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "checks": [] if started is None else started.checks,
         "journey": None if journey is None else journey.as_json(),
         "messages": list(messages),
-        "tasks": [
-            {"at": iso(task.at), "to": task.to, "title": task.title, "type": task.type}
-            for task in walked.tasks
-        ],
         "updates": [
             {"at": iso(event.time), "type": event.type, "data": event.data} for event in walked.updates
         ],
