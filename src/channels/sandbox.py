@@ -119,7 +119,8 @@ def _print_value(context: Context, value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < MAX_NUMBER:
         value = int(value)
     if not isinstance(value, _PRINTABLE):
-        raise TypeError(f"a {type(value).__name__} cannot be printed: name one of its fields")
+        way = "join its items: | join(', ')" if isinstance(value, list | tuple) else "name one of its fields"
+        raise TypeError(f"a {type(value).__name__} cannot be printed: {way}")
     rendering: _Rendering = context[_STATE]
     return rendering.put(clean(str(value)))
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from signals.conditions.grammar import ATOMS
+
 SHOWN = 12
 """Words that are told as those there are; more are no help."""
 
@@ -33,10 +35,17 @@ def mend(problem: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     if kind == "missing":
         return f"add `{loc[-1]}: …`"
     if kind == "extra_forbidden":
-        known = sorted(_properties(schema, loc[:-1]))
+        known = sorted(_properties(schema, loc[:-1]) or _words_of_a_condition(loc))
         there = f"remove it; here may stand {', '.join(known[:SHOWN])}" if known else "remove it"
         return nearest(str(loc[-1]), known, there)
     return _WRITE.get(kind, "")
+
+
+def _words_of_a_condition(loc: Sequence[Any]) -> set[str]:
+    """What may stand in the innermost condition of a place; conditions are data to the schemas of bodies."""
+    atom = next((ATOMS[part] for part in reversed(loc[:-1]) if part in ATOMS), None)
+    fields = {} if atom is None else atom.model_fields
+    return {field.alias or name for name, field in fields.items()}
 
 
 def _properties(schema: Mapping[str, Any], loc: Sequence[Any]) -> set[str]:

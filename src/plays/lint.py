@@ -196,7 +196,7 @@ def _needs_no_word(facts: Mapping[str, Fact], reading: Reading, path: str, lenie
 
 
 def _undeclared(facts: Mapping[str, Fact], path: str) -> tuple[str, str]:
-    close = get_close_matches(path, facts, 1)
+    close = [] if known_class(path) else get_close_matches(path, facts, 1)
     meant = f"did you mean {close[0]!r}? Else " if close else ""
     return (
         f"it reads {path}, which is not declared",

@@ -49,6 +49,7 @@ def test_a_word_too_many_in_a_condition_is_found_where_it_stands(tmp_path: Path)
     text = "- key: one\n  when:\n    all:\n      - {count: a, gte: 1}\n      - {count: b, inn: 7d, gte: 1}\n"
     fault = the_fault(tmp_path, {"signals/all.yaml": text})
     assert (fault.line, fault.pointer.rpartition("/")[2]) == (5, "inn")
+    assert "did you mean 'in'" in fault.mend
 
 
 def test_what_is_missing_is_told_at_its_definition(tmp_path: Path) -> None:

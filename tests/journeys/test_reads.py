@@ -420,6 +420,10 @@ def decided(subject: str, outcome: str, reason: str | None, *checks: tuple[str, 
             decided("send", "not_sent", "role_vacant", ("role", False, "exec_sponsor")),
             "not sent: nobody at the account is exec sponsor",
         ),
+        (
+            decided("send", "tested", None, ("test", True, {"to": "me@example.com", "content": "hello"})),
+            "only tried: hello would go to Ann Lee, who got nothing of it",
+        ),
         (decided("task", "created", None), "a task was made by care"),
         (decided("offer", "made", "kind_word"), "offer made: kind word"),
         (

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from journeys.cli.scenarios import changes_of
 from journeys.scenarios.mismatch import Mismatch
 from journeys.scenarios.play import play
-from journeys.scenarios.story import read_stories
+from journeys.scenarios.story import StoryRefused, read_stories
 
 FAILS = """
 scenario: One that fails
@@ -43,6 +45,20 @@ def test_a_failed_expectation_shows_expected_seen_and_the_decision_that_explains
     ]
     assert "start walk → not_started:audience" in journey
     assert "start other" not in journey
+
+
+def test_where_nothing_was_decided_about_a_person_their_account_explains_it(tmp_path: Path) -> None:
+    nobody = FAILS.replace("roles: [champion]", "roles: [admin]").replace(", audience: {tag: vip}", "")
+    (tmp_path / "s.yaml").write_text(nobody)
+    (story,) = read_stories(tmp_path / "s.yaml")
+    message = str(play(story, tmp_path).mismatches[0])
+    assert "send other → not_sent:role_vacant, role saw champion" in message
+
+
+def test_a_word_nobody_knows_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(FAILS.replace("messages:", "mesages:"))
+    with pytest.raises(StoryRefused, match=r"/then/1/expect/mesages: .*did you mean 'messages'"):
+        read_stories(tmp_path / "s.yaml")
 
 
 def test_of_many_rows_the_likest_come_first_and_the_rest_is_counted() -> None:

@@ -265,6 +265,15 @@ def test_every_finding_says_where_and_what_to_write() -> None:
     assert "did you mean 'account.plan'" in next(one.mend for one in findings if one.rule == "facts")
 
 
+def test_a_fact_that_there_is_was_meant_and_only_wants_declaring() -> None:
+    (finding,) = [
+        one
+        for one in found(letter("{{ account.name }}, {{ account.plan }}", {"account.plan": "drop"}))
+        if one.rule == "facts"
+    ]
+    assert finding.mend.startswith("add `account.name: required`")
+
+
 def test_what_is_no_template_is_told_with_its_line() -> None:
     (broken,) = found(letter("a\nb {{ x\n", {}))
     assert (broken.rule, broken.pointer, broken.line) == ("template", "/body", 2)

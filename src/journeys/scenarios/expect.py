@@ -12,7 +12,7 @@ from journeys.state import AccountState
 from journeys.store.accounts import load
 from journeys.store.outcomes import message_of, task_of
 from journeys.store.reads.scores import health_json
-from journeys.store.tables import accounts, dead_letters, decisions, journeys, messages, tasks
+from journeys.store.tables import accounts, contacts, dead_letters, decisions, journeys, messages, tasks
 from signals.attributes import plain_account
 from signals.instant import iso, iso_or_none
 from signals.operators import as_instant
@@ -79,10 +79,18 @@ class _Seen:
         return [{"reason": row.reason, "detail": row.detail} for row in self.rows(dead_letters, "at")]
 
     def because(self, about: str | None, words: Set[str]) -> list[str]:
-        """The newest decisions about an account or contact, those first that are about the play or content named."""
-        mine = [d for d in self.decisions() if about is not None and about in (d["account"], d["contact"])]
-        contents = {row.id: row.content for row in self.rows(messages)} if mine else {}
-        named = [d for d in mine if not words.isdisjoint({d["play"], contents.get(d["message"])})]
+        """The newest decisions about an account or contact, those first that are about the play or content named.
+
+        Of a contact nothing was decided about, those of their accounts: perhaps nobody held the role.
+        """
+        every = [] if about is None else self.decisions()
+        mine = [d for d in every if about in (d["account"], d["contact"])]
+        homes = (
+            set() if mine or not every else {row.account for row in self.rows(contacts) if row.id == about}
+        )
+        mine = mine or [d for d in every if d["account"] in homes and d["subject"] != "task"]
+        of_message = {row.id: row.content for row in self.rows(messages)} if mine else {}
+        named = [d for d in mine if not words.isdisjoint({d["play"], of_message.get(d["message"])})]
         return [_said(decision) for decision in (named or mine)[-3:]]
 
 

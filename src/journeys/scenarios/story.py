@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from journeys.definitions import plain
+from journeys.mending import mend
 from signals.instant import Instant, InstantField, parse_duration, parse_instant
 
 
@@ -156,10 +157,14 @@ def read_stories(path: Path) -> list[Story]:
         try:
             stories.append(Story.model_validate(document))
         except ValidationError as error:
-            faults = "; ".join(
-                f"/{'/'.join(map(str, fault['loc']))}: {fault['msg']}"
-                for fault in error.errors(include_url=False)
-            )
+            faults = "; ".join(_told(fault) for fault in error.errors(include_url=False))
             name = document.get("scenario", "?") if isinstance(document, dict) else "?"
             raise StoryRefused(f"{path}: {name}: {faults}") from error
     return stories
+
+
+def _told(fault: Any) -> str:
+    """Where, what, and how to mend it."""
+    hint = mend(fault, Story.model_json_schema(by_alias=True))
+    said = fault["msg"].removeprefix("Value error, ")
+    return f"/{'/'.join(map(str, fault['loc']))}: {said}" + (f" ({hint})" if hint else "")

@@ -22,7 +22,6 @@ _WAITS = {
     "withheld": "not sent, kept back to compare",
     "in_doubt": "perhaps sent, it is in doubt",
     "not_sent": "not sent",
-    "tested": "only tried: a copy went to whoever tried it, and nothing to the person",
 }
 
 
@@ -80,7 +79,7 @@ def _re_entry(saw: Saw, _: str) -> str:
 
 
 def _group(saw: Saw, _: str) -> str:
-    return f"another play of its group is running{': ' + shown(saw) if saw else ''}"
+    return f"a journey of its group is under way{': ' + shown(saw) if saw else ''}"
 
 
 _STARTS: dict[str, Words] = {
@@ -103,10 +102,19 @@ def _send(decision: Mapping[str, Any], person: str) -> str:
     outcome, reason = decision["outcome"], decision["reason"]
     if outcome == "sent":
         return f"sent to {person}: every check passed"
+    if outcome == "tested":
+        return _tried(decision, person)
     lead = _WAITS.get(outcome, words(outcome))
     # What has expired was stopped by its time; the reason is what it last waited for, which was seen earlier.
     check = None if outcome == "expired" else stopped_by(decision)
     return f"{lead}: {_say(_SENDS, str(reason), check, person)}" if reason else lead
+
+
+def _tried(decision: Mapping[str, Any], person: str) -> str:
+    saw: Mapping[str, Any] = next(
+        (check["saw"] for check in decision["checks"] if check["check"] == "test"), {}
+    )
+    return f"only tried: {saw.get('content', 'it')} would go to {person}, who got nothing of it"
 
 
 def _cap(who: str, saw: Saw) -> str:
