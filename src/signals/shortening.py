@@ -5,7 +5,8 @@ among those who were seen. `longer` gives back exactly what `shorter` was given 
 """
 
 from collections.abc import Iterable
-from itertools import accumulate, pairwise
+from itertools import accumulate
+from operator import sub
 from typing import Any
 
 Measures = dict[int, Any]
@@ -67,4 +68,4 @@ def _summed(state: Any) -> Any:
 
 
 def _steps(numbers: list[int]) -> list[int]:
-    return [numbers[0], *(later - earlier for earlier, later in pairwise(numbers))]
+    return [numbers[0], *map(sub, numbers[1:], numbers)]
