@@ -70,6 +70,10 @@ def _lint_play(draft: Draft, known: Known, policies: Policies) -> Iterator[Fault
         yield _nowhere(draft, "signals", trigger.signal, "/trigger/signal", known)
     if trigger.segment is not None and trigger.segment not in known["segments"]:
         yield _nowhere(draft, "segments", trigger.segment, "/trigger/segment", known)
+    if play.group is not None and play.journey_key is not None:
+        detail = f"the group {play.group!r} lets an account have one journey at a time: a second {play.journey_key} starts none"
+        mend = "leave group out where each key shall have its journey, or journey_key where it shall not"
+        yield Fault("plays", draft.key, detail, "/group", draft.file, False, mend)
     program = CompiledPlay(play).program
     if circle := program.circle():
         detail = f"these steps go round without a wait: {' → '.join([*circle, circle[0]])}"

@@ -87,6 +87,16 @@ def test_a_condition_on_a_signal_nobody_defined_is_a_remark_that_blocks_nothing(
     assert (fault.line, fault.pointer, fault.blocking) == (5, "/enter/any/1/signal", False)
 
 
+def test_a_group_beside_a_journey_key_is_a_remark_since_the_second_invoice_would_wait_for_the_first(
+    tmp_path: Path,
+) -> None:
+    play = (
+        "key: p\ngroup: money\njourney_key: event.data.invoice\ntrigger: {event: ping}\nsteps: [{end: {}}]\n"
+    )
+    fault = the_fault(tmp_path, {"plays/p.yaml": play})
+    assert (fault.line, fault.pointer, fault.blocking) == (2, "/group", False)
+
+
 def test_a_field_called_signal_in_the_data_of_events_is_no_signal(tmp_path: Path) -> None:
     text = "- key: one\n  when: {count: radio.heard, where: {signal: weak}, gte: 1}\n"
     assert faults_in(tmp_path, {"signals/a.yaml": text}) == []
