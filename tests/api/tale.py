@@ -5,6 +5,18 @@ from typing import Any
 from api.house import House
 from signals.instant import HOUR, MINUTE
 
+LETTER = {
+    "key": "letter",
+    "channel": "email",
+    "subject": "{{ account.name }}: invoice {{ event.data.invoice }}",
+    "facts": ["account.name", "event.data.invoice"],
+    "body": "Hello.",
+    "blocks": {"next": ["pay"]},
+}
+FINANCE = {**LETTER, "role": "finance", "body": "Dear treasurer."}
+PAY = {"key": "pay", "slot": "next", "body": "Please pay."}
+"""A letter about an invoice, its variant for who pays, and the block both end with."""
+
 DEFINITIONS: dict[str, list[dict[str, Any]]] = {
     "signals": [{"key": "ticket_spike", "when": {"count": "support.ticket_opened", "in": "7d", "gte": 3}}],
     "segments": [{"key": "at_risk", "enter": {"signal": "ticket_spike"}}],

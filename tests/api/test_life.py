@@ -41,6 +41,12 @@ def walking(house: House, *names: str) -> None:
     ping(house, *names)
 
 
+def six_days_pass(house: House) -> None:
+    """The walk's wait is over."""
+    house.clock.at += 6 * DAY
+    house.tick()
+
+
 def statuses(house: House, play: str = "walk") -> list[tuple[str, int, str, str | None]]:
     found = house.get("/v1/journeys", play=play)["items"]
     return sorted((one["account"], one["version"], one["status"], one["reason"]) for one in found)
@@ -190,10 +196,8 @@ def test_stopping_by_drain_lets_them_finish_and_takes_nobody_more(house: House) 
     walking(house, "acme")
     assert house.ok("POST", "/v1/plays/walk/stop")["status"] == "draining"
     ping(house, "beta")
-    house.clock.at += 6 * DAY
-    house.tick()
-    house.clock.at += 6 * DAY
-    house.tick()
+    six_days_pass(house)
+    six_days_pass(house)
     assert statuses(house) == [("acme", 1, "completed", None)]
 
 
@@ -212,18 +216,15 @@ def test_a_stop_that_has_not_reached_everybody_is_not_taken_back(house: House) -
 def test_a_journey_the_stop_has_not_reached_yet_ends_before_anything_else_happens_to_it(house: House) -> None:
     walking(house, "acme")
     house.ok("POST", "/v1/plays/walk/stop?mode=abort&wait=false")
-    house.clock.at += 6 * DAY
-    house.tick()
+    six_days_pass(house)
     assert statuses(house) == [("acme", 1, "exited", "play_stopped")]
 
 
 def test_an_archived_play_lets_its_journeys_finish(house: House) -> None:
     walking(house, "acme")
     house.ok("POST", "/v1/plays/walk/archive")
-    house.clock.at += 6 * DAY
-    house.tick()
-    house.clock.at += 6 * DAY
-    house.tick()
+    six_days_pass(house)
+    six_days_pass(house)
     assert statuses(house) == [("acme", 1, "completed", None)]
 
 

@@ -6,21 +6,10 @@ from typing import Any
 import pytest
 
 from api.house import House
-from api.tale import people
+from api.tale import FINANCE, LETTER, PAY, people
 from api.test_definitions import put, refused
 from channels.outbox import Outbox
 from journeys.proofs import Proofs
-
-LETTER = {
-    "key": "letter",
-    "channel": "email",
-    "subject": "{{ account.name }}: invoice {{ event.data.invoice }}",
-    "facts": ["account.name", "event.data.invoice"],
-    "body": "Hello.",
-    "blocks": {"next": ["pay"]},
-}
-FINANCE = {**LETTER, "role": "finance", "body": "Dear treasurer."}
-PAY = {"key": "pay", "slot": "next", "body": "Please pay."}
 
 
 @pytest.fixture

@@ -1,19 +1,18 @@
 """The console: every page stands, harms nobody, and holds still in a real browser at any width."""
 
 import re
-import socket
-import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException
 
+from api.wire import served
+from browser.looking import complaints
 from journeys import console
 from journeys.console import views
 from journeys.console.spark import share, sparkline
@@ -323,18 +322,8 @@ def test_days_with_nothing_but_the_everyday_share_a_block() -> None:
 @pytest.fixture(scope="module")
 def address(database: Database) -> Iterator[str]:
     """The console served on a port of its own."""
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application(database), log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-    listening.close()
-
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with served(application(database)) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.browser
@@ -342,42 +331,23 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_fit_their_window_and_say_nothing_to_the_log(
-    chromium: str, address: str, pages: list[str], width: int, scheme: Any
+    browser: Any, address: str, pages: list[str], width: int, scheme: str
 ) -> None:
-    from playwright.sync_api import sync_playwright
-
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: complaints.append("a dialog opened"))
-        for path in pages:
-            page.goto(address + path)
-            wider = page.evaluate(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            )
-            assert wider <= 0, f"{path} is {wider} pixels wider than {width}"
-        browser.close()
-    assert complaints == []
+    assert complaints(browser, [address + path for path in pages], width, scheme) == []
 
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_the_search_is_reached_by_keyboard_alone(chromium: str, address: str) -> None:
-    from playwright.sync_api import expect, sync_playwright
+def test_the_search_is_reached_by_keyboard_alone(browser: Any, address: str) -> None:
+    from playwright.sync_api import expect
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = browser.new_page()
-        page.goto(address)
-        page.keyboard.press("Tab")
-        expect(page.locator(".skip")).to_be_focused()
-        page.keyboard.press("/")
-        expect(page.locator("#find")).to_be_focused()
-        page.keyboard.type("ann lee")
-        page.keyboard.press("Enter")
-        expect(page).to_have_url(re.compile("/accounts\\?q=ann"))
-        expect(page.locator("tbody tr")).to_have_count(1)
-        browser.close()
+    page = browser.new_page()
+    page.goto(address)
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.locator("#find")).to_be_focused()
+    page.keyboard.type("ann lee")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/accounts\\?q=ann"))
+    expect(page.locator("tbody tr")).to_have_count(1)

@@ -1,29 +1,18 @@
 """The console's pages of texts: every content, live or not, read as anybody of any account in any channel."""
 
 import re
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from api.house import House, blank
-from api.tale import people
+from api.tale import FINANCE, LETTER, PAY, people
 from api.test_definitions import put
+from api.wire import served
+from browser.looking import complaints
 from story import HARM
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
-PAY = {"key": "pay", "slot": "next", "body": "Please pay."}
-LETTER = {
-    "key": "letter",
-    "channel": "email",
-    "subject": "{{ account.name }}: invoice {{ event.data.invoice }}",
-    "facts": ["account.name", "event.data.invoice"],
-    "body": "Hello.",
-    "blocks": {"next": ["pay"]},
-}
-FINANCE = {**LETTER, "role": "finance", "body": "Dear treasurer."}
 BROKEN = {"key": "broken", "channel": "in_app", "facts": ["account.hats"], "body": "{{ account.hats }}"}
 PAGES = [
     "/texts",
@@ -99,53 +88,28 @@ def test_looking_changes_nothing(house: House) -> None:
 
 @pytest.fixture(scope="module")
 def address(house: House) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(house.app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+    with served(house.app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_a_marketer_chooses_a_reader_and_sees_the_mail(chromium: str, address: str) -> None:
-    from playwright.sync_api import expect, sync_playwright
+def test_a_marketer_chooses_a_reader_and_sees_the_mail(browser: Any, address: str) -> None:
+    from playwright.sync_api import expect
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        seen = browser.new_page()
-        seen.goto(address)
-        seen.get_by_role("link", name="Texts").click()
-        seen.get_by_role("link", name="letter@finance").click()
-        seen.get_by_label("Account", exact=True).fill("acme")
-        seen.get_by_label("Channel").select_option("email")
-        seen.get_by_role("button", name="Show").click()
-        expect(seen.get_by_role("heading", level=1)).to_have_text("Acme: invoice INV-1042")
-        expect(seen.frame_locator("iframe").get_by_text("Dear treasurer.", exact=True)).to_be_visible()
-        browser.close()
+    seen = browser.new_page()
+    seen.goto(address)
+    seen.get_by_role("link", name="Texts").click()
+    seen.get_by_role("link", name="letter@finance").click()
+    seen.get_by_label("Account", exact=True).fill("acme")
+    seen.get_by_label("Channel").select_option("email")
+    seen.get_by_role("button", name="Show").click()
+    expect(seen.get_by_role("heading", level=1)).to_have_text("Acme: invoice INV-1042")
+    expect(seen.frame_locator("iframe").get_by_text("Dear treasurer.", exact=True)).to_be_visible()
 
 
 @pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 1280])
-def test_pages_fit_their_window_and_say_nothing_to_the_log(chromium: str, address: str, width: int) -> None:
-    from playwright.sync_api import sync_playwright
-
-    complaints: list[Any] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        seen = browser.new_page(viewport={"width": width, "height": 800})
-        seen.on("console", lambda message: complaints.append(message.text))
-        seen.on("pageerror", lambda error: complaints.append(str(error)))
-        for path in PAGES:
-            seen.goto(address + path)
-            wider = seen.evaluate(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            )
-            assert wider <= 0, f"{path} is {wider} pixels wider than {width}"
-        browser.close()
-    assert complaints == []
+def test_pages_fit_their_window_and_say_nothing_to_the_log(browser: Any, address: str, width: int) -> None:
+    assert complaints(browser, [address + path for path in PAGES], width) == []
