@@ -135,16 +135,14 @@ def test_a_text_that_fails_is_not_mailed(stocked: House) -> None:
 # ── the render gate ────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def reading(fact: str) -> dict[str, Any]:
+    """A letter that says this fact and nothing else."""
+    return {**LETTER, "facts": [fact], "subject": "News", "body": f"{{{{ {fact} }}}}", "blocks": {}}
+
+
 def test_a_text_that_fails_for_one_account_of_the_store_is_not_made_live(stocked: House) -> None:
     stocked.ok("PUT", "/v1/accounts/beta", {"attributes": {"plan": "pro"}})
-    reads_seats = {
-        **LETTER,
-        "facts": ["account.seats"],
-        "subject": "Seats",
-        "body": "{{ account.seats }}",
-        "blocks": {},
-    }
-    put(stocked, "content", "letter", reads_seats)
+    put(stocked, "content", "letter", reading("account.seats"))
     answer = stocked.call("POST", "/v1/content/letter/activate")
     refused(answer, 422, "/content/letter/body")
     (error,) = answer.json()["errors"]
@@ -157,14 +155,7 @@ def test_a_text_that_fails_for_one_account_of_the_store_is_not_made_live(stocked
 
 
 def test_once_every_account_has_what_it_reads_it_becomes_live(stocked: House) -> None:
-    reads_plan = {
-        **LETTER,
-        "facts": ["account.plan"],
-        "subject": "Plan",
-        "body": "{{ account.plan }}",
-        "blocks": {},
-    }
-    put(stocked, "content", "letter", reads_plan)
+    put(stocked, "content", "letter", reading("account.plan"))
     assert stocked.ok("POST", "/v1/content/letter/activate")["status"] == "active"
 
 
