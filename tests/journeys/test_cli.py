@@ -336,6 +336,9 @@ class TestBesideAService:
             "tickets-in-a-row"
         ]
 
+    def test_doctor_asks_the_service(self, run: Run, service: Service) -> None:
+        assert run("doctor", "--json").body["trouble"] == []
+
     def test_its_refusals_name_our_files(self, run: Run, service: Service, tmp_path: Path) -> None:
         broken(tmp_path / "mine")
         said = run("apply", "mine", "--activate")

@@ -7,6 +7,7 @@ import typer
 
 from journeys.cli.common import Json, app, opened, parts, settings
 from journeys.cli.output import fail, lines, say, table
+from journeys.cli.remote import Remote, RemoteRefused, beside
 from journeys.settings import Settings
 from journeys.store.library import Library
 from journeys.store.schema import current, head, upgrade
@@ -70,16 +71,30 @@ def doctor(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Look at the installation: settings, database, definitions."""
+    """Look at the installation: settings, database, definitions; where JOURNEYS_URL names a service, at that."""
     if show:
         _show_settings()
         return
-    found = _found(settings())
+    with beside() as remote:
+        found = _found(settings()) if remote is None else _found_running(remote)
     trouble = found["trouble"]
     shown = {**found, "trouble": "; ".join(trouble) or "none"}
     say(found, lines(*(f"{name:<12} {value}" for name, value in shown.items())))
     if trouble:
         raise typer.Exit(1)
+
+
+def _found_running(remote: Remote) -> dict[str, Any]:
+    """What a running service says of itself; its database is its own."""
+    try:
+        ready = remote.get("/readyz")
+    except RemoteRefused as refused:
+        return {"service": remote.url, "trouble": [str(refused)]}
+    return {
+        "service": remote.url,
+        "stale feeds": ", ".join(one["feed"] for one in ready["stale_feeds"]) or "none",
+        "trouble": [],
+    }
 
 
 def _found(chosen: Settings) -> dict[str, Any]:

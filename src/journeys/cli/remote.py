@@ -75,7 +75,7 @@ class Remote:
 def _refuse(url: str, response: httpx2.Response) -> Any:
     try:
         problem = orjson.loads(response.content)
-        detail, errors = str(problem["detail"]), problem.get("errors", [])
+        detail, errors = str(problem.get("detail") or problem["trouble"]), problem.get("errors", [])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         detail, errors = "is JOURNEYS_URL the address of this service?", []
     hint = " (JOURNEYS_KEY)" if response.status_code in (401, 403) else ""
