@@ -61,8 +61,20 @@ CLOCK = ("now", "stamp")
 JOURNEYS = tuple(name for name in AccountState.__struct_fields__ if name != "profile" and name not in CLOCK)
 
 _Fields: TypeAlias = Callable[[Any], tuple[Any, ...]]
-_moved: _Fields = attrgetter(*(f"profile.{name}" for name in MOVED), *CLOCK)
-_known: _Fields = attrgetter(*(f"profile.{name}" for name in KNOWN), *JOURNEYS)
+_moved_of_profile: _Fields = attrgetter(*MOVED)
+_known_of_profile: _Fields = attrgetter(*KNOWN)
+_clock: _Fields = attrgetter(*CLOCK)
+_journeys: _Fields = attrgetter(*JOURNEYS)
+
+
+def _moved(state: AccountState) -> tuple[Any, ...]:
+    return _moved_of_profile(state.profile) + _clock(state)
+
+
+def _known(state: AccountState) -> tuple[Any, ...]:
+    return _known_of_profile(state.profile) + _journeys(state)
+
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
