@@ -1,6 +1,7 @@
 """What would fail later, said before: names that point nowhere, templates that break; each with a way to mend it."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
+from difflib import get_close_matches
 from typing import Any
 
 from channels.policies import Policies
@@ -22,6 +23,12 @@ _HOMES = {
     "blocks": "in blocks/",
     "offers": "in offers/",
 }
+ROLES = ("admin", "champion", "exec_sponsor", "finance", "user")
+"""The roles everybody has; a house may have others, which its texts and conditions speak of (semantics §1)."""
+
+SLIP = 0.8
+"""How alike two words are of which one is taken for a slip of the pen (`difflib`): `champon`, not `buyer`."""
+
 _FREE = ("where", "data", "attributes", "facts")
 """Below these a definition's own words stand: `signal` there is a field of somebody's data."""
 
@@ -38,7 +45,7 @@ def lint(
         kind: {draft.model.key for draft in drafts if draft.kind == kind}
         for kind in MODELS
         if kind != "policies"
-    }
+    } | {"roles": {*ROLES, *(role for draft in drafts for role in _roles_of(draft.body))}}
     policies = next((draft.model for draft in drafts if draft.kind == "policies"), None) or Policies()
     faults: list[Fault] = []
     for draft in asked:
@@ -90,6 +97,8 @@ def _lint_step(draft: Draft, step: str, body: Any, known: Known, policies: Polic
     yield from (
         _nowhere(draft, "offers", key, f"step {step}", known) for key in offered if key not in known["offers"]
     )
+    if isinstance(body, MessageStep | OfferStep):
+        yield from (_strange(draft, role, step, known) for role in body.roles if role not in known["roles"])
     topic = body.topic if isinstance(body, MessageStep) else None
     if topic is not None and topic not in policies.topics:
         yield _unlisted(draft, topic, f"step {step}", policies)
@@ -99,6 +108,29 @@ def _lint_step(draft: Draft, step: str, body: Any, known: Known, policies: Polic
         )
         detail = f"there is no SLA policy {body.sla!r}"
         yield Fault("plays", draft.key, detail, f"step {step}", draft.file, True, mend)
+
+
+def _strange(draft: Draft, role: str, step: str, known: Known) -> Fault:
+    """A role that nothing else speaks of: refused where it looks like a slip of the pen."""
+    meant = get_close_matches(role, known["roles"], 1, SLIP)
+    mend = (
+        f"did you mean {meant[0]!r}?" if meant else "write a text for it, or see that people have this role"
+    )
+    detail = f"nothing else speaks of the role {role!r}"
+    return Fault("plays", draft.key, detail, f"step {step}", draft.file, bool(meant), mend)
+
+
+def _roles_of(value: Any) -> Iterator[str]:
+    """Roles that a text is for, or a condition asks for."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if name in ("role", "by") and isinstance(item, str):
+                yield item
+            elif name not in _FREE:
+                yield from _roles_of(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _roles_of(item)
 
 
 def _lint_text(draft: Draft, known: Known, policies: Policies) -> Iterator[Fault]:

@@ -16,6 +16,7 @@ from signals.definitions import Definition, Key, checked
 from signals.event import Event
 from signals.freshness import Promises
 from signals.instant import DAY, DurationField, format_duration
+from signals.operators import is_number
 
 OFFER_MADE = "offer.made"
 MONETARY = ("credit", "discount")
@@ -60,8 +61,10 @@ class Offer(Definition):
 
     @model_validator(mode="after")
     def _worth_something(self) -> "Offer":
-        if self.is_monetary and self.value is None:
-            raise ValueError(f"a {self.kind} names its value")
+        if self.is_monetary and not _is_worth(self.value):
+            raise ValueError(
+                f"a {self.kind} names its value: a number above 0, or {{amount: …}}, or {{percent: …}} up to 100"
+            )
         return self
 
     @property
@@ -73,6 +76,14 @@ class Offer(Definition):
     def bound(self) -> Limit | None:
         """Its limit: for what costs money one in 365 days unless another is given, for the rest none."""
         return self.limit or (Limit() if self.is_monetary else None)
+
+
+def _is_worth(value: Any) -> bool:
+    """Whether a value is money, or a part of the price: numbers above 0, a percentage of at most 100."""
+    named = value if isinstance(value, Mapping) else {"amount": value}
+    told = [named[name] for name in ("amount", "percent") if name in named]
+    numbers = [number for number in named.values() if is_number(number)]
+    return bool(numbers) and all(map(is_number, told)) and min(numbers) > 0 and named.get("percent", 0) <= 100
 
 
 class Verdict(NamedTuple):

@@ -11,9 +11,10 @@ from journeys.state import AccountState, pack
 from journeys.store import accounts
 from journeys.store.accounts import LostUpdate, lock_and_load, save
 from journeys.store.database import Database
+from journeys.store.reads.timeline import timeline
 from journeys.store.tables import accounts as table
 from journeys.store.tables import contacts, memberships, open_signals
-from signals.instant import DAY
+from signals.instant import DAY, iso
 from stores import rows
 
 BOOK = playbook(
@@ -210,6 +211,19 @@ def test_an_instant_that_only_moves_away_is_not_written_until_it_comes(store: Da
 def found_due(database: Database) -> int | None:
     with database.read() as connection:
         return accounts.next_due(connection)
+
+
+def test_the_time_line_shows_from_when_to_when_a_role_was_held(store: Database) -> None:
+    ahead = {"role": "admin", "since": "2026-04-01T00:00:00Z"}
+    left = event("crm.contact_left", "2d", contact="ann")
+    keep(store, lived(person("ann", roles=["champion"]), person("ben", "1d", roles=[ahead]), left))
+    with store.read() as connection:
+        rows = timeline(connection, "acme", kinds=["role"])["items"]
+    told = [(row["title"], row["at"]) for row in rows]
+    assert told == [
+        ("ann@example.com is champion no longer", iso(START + 2 * DAY)),
+        ("ann@example.com became champion", iso(START)),
+    ]
 
 
 @pytest.mark.postgres

@@ -52,6 +52,35 @@ def test_a_word_too_many_in_a_condition_is_found_where_it_stands(tmp_path: Path)
     assert "did you mean 'in'" in fault.mend
 
 
+@pytest.mark.parametrize(
+    ("role", "blocking", "mend"),
+    [
+        ("champon", True, "did you mean 'champion'?"),
+        ("buyer", False, "write a text for it, or see that people have this role"),
+    ],
+)
+def test_a_role_nothing_else_speaks_of_is_found_and_refused_where_it_is_a_slip(
+    role: str, blocking: bool, mend: str, tmp_path: Path
+) -> None:
+    fault = the_fault(tmp_path, addressed_to(role))
+    assert (fault.blocking, fault.mend) == (blocking, mend)
+    assert f"the role {role!r}" in fault.detail
+
+
+@pytest.mark.parametrize("role", ["champion", "user", "buyer"])
+def test_roles_everybody_has_and_those_a_condition_asks_for_are_known(role: str, tmp_path: Path) -> None:
+    asked = {"segments/s.yaml": f"key: unled\nenter: {{role: {role}, vacant: true}}\n"}
+    assert not faults_in(tmp_path, addressed_to(role) | asked)
+
+
+def addressed_to(role: str) -> dict[str, str]:
+    """A play that writes to this role."""
+    return {
+        "plays/p.yaml": f"key: p\ntrigger: {{event: x}}\nsteps: [{{message: {{to: {role}, content: hello}}}}]\n",
+        "content/hello.md": "---\nkey: hello\nchannel: email\nsubject: Hello\nclass: service\n---\nHello.\n",
+    }
+
+
 def test_what_is_missing_is_told_at_its_definition(tmp_path: Path) -> None:
     fault = the_fault(tmp_path, {"segments/s.yaml": "key: risk\nname: At risk\n"})
     assert (fault.line, fault.mend) == (1, "add `enter: …`")

@@ -120,7 +120,7 @@ def test_a_page_asks_the_same_number_of_questions_whatever_its_size(database: Da
         (lambda limit: lambda connection: people.accounts(connection, NOW, limit=limit), 4),
         (lambda limit: lambda connection: reach.list_messages(connection, limit=limit), 1),
         (lambda limit: lambda connection: why.decisions(connection, limit=limit), 2),
-        (lambda limit: lambda connection: timeline.timeline(connection, ACME, limit=limit), 11),
+        (lambda limit: lambda connection: timeline.timeline(connection, ACME, limit=limit), 12),
     ):
         assert questions(read(1)) <= questions(read(100)) == most
 
@@ -252,6 +252,11 @@ def test_the_time_line_tells_everything_newest_first(connection: sa.Connection) 
         "Ticket opened",
     ):
         assert title in titles
+
+
+def test_the_line_shows_who_came_to_hold_which_role(connection: sa.Connection) -> None:
+    began = [row for row in line_of(connection, kinds=["role"]) if row["title"] == "Ann Lee became champion"]
+    assert [row["refs"] for row in began] == [{"role": "champion", "contact": f"{ACME}.ann"}]
 
 
 def test_fourteen_logins_of_a_day_are_one_row(connection: sa.Connection) -> None:

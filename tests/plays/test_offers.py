@@ -193,6 +193,10 @@ def test_the_order_of_late_news_does_not_matter_to_the_count() -> None:
     "body",
     [
         {"kind": "discount"},
+        {"kind": "discount", "value": {"percent": "x"}},
+        {"kind": "discount", "value": {"percent": 120}},
+        {"kind": "credit", "value": {"amount": -5}},
+        {"kind": "credit", "value": [20]},
         {"kind": "gift", "value": 1},
         {"kind": "pause", "limit": {"per_account": 0}},
         {"kind": "pause", "limit": {"in": "0d"}},

@@ -49,7 +49,9 @@ class AccountsQuery(Paged):
 class TimelineQuery(Paged):
     """Which rows of the time line; all kinds where none is named."""
 
-    kind: list[Literal["event", "signal", "segment", "health", "journey", "message", "task", "decision"]] = []
+    kind: list[
+        Literal["event", "role", "signal", "segment", "health", "journey", "message", "task", "decision"]
+    ] = []
 
 
 class ExplainQuery(Query):

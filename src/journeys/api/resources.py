@@ -96,7 +96,7 @@ class TimelineRow(BaseModel):
     """One thing on an account's time line; `refs` names what it is about, by kind of resource."""
 
     at: str
-    kind: Literal["event", "signal", "segment", "health", "journey", "message", "task", "decision"]
+    kind: Literal["event", "role", "signal", "segment", "health", "journey", "message", "task", "decision"]
     title: str
     detail: str | None
     status: str | None

@@ -9,6 +9,7 @@ from journeys.store.reads.sentences import sentence
 from journeys.store.reads.why import decision_json
 from journeys.store.reads.wording import evidence_line, words
 from signals.instant import Instant, iso
+from signals.profile import Held
 
 Row = dict[str, Any]
 People = Mapping[str, str]
@@ -42,6 +43,13 @@ def ours(row: Any, people: People) -> Row:
     said = "; ".join(evidence_line(each) for each in lines if isinstance(each, dict))
     severity = row.data.get("severity")
     return _row(row.time, "signal", words(signal).capitalize(), said or None, severity, signal=signal)
+
+
+def role(at: Instant, change: str, span: Held, people: People) -> Row:
+    """Somebody who came to hold a role, or ceased to."""
+    who, what = people.get(span.contact, span.contact), words(span.role)
+    title = f"{who} became {what}" if change == "began" else f"{who} is {what} no longer"
+    return _row(at, "role", title, None, None, role=span.role, contact=span.contact)
 
 
 def merge(row: Any, people: People) -> Row:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from journeys.naming import MERGES
+from journeys.store.accounts import load
 from journeys.store.reads import telling
 from journeys.store.reads.everyday import Everyday, everyday, is_everyday
 from journeys.store.reads.page import DEFAULT_LIMIT, MAX_LIMIT, Page, seal, unseal
@@ -25,7 +26,7 @@ from journeys.store.tables import (
 )
 from signals.instant import LATEST, Instant
 
-KINDS = ("event", "signal", "segment", "health", "journey", "message", "task", "decision")
+KINDS = ("event", "role", "signal", "segment", "health", "journey", "message", "task", "decision")
 """What a row of the time line can be."""
 
 
@@ -75,6 +76,7 @@ def timeline(
     days = everyday(connection, account, until) if "event" in wanted else Everyday([], None)
     look = Look(connection, account, end, days.start or 0, limit + 1, _people(connection, account))
     found = [placed for source in _SOURCES if source.kinds & wanted for placed in source.read(look, wanted)]
+    found += _roles(look) if "role" in wanted else []
     placed_days = [Placed(Spot(day.at, _EVERYDAY, day.id), day.row) for day in days.days]
     found += sorted((placed for placed in placed_days if placed.spot < end), reverse=True, key=_spot)
     found.sort(
@@ -97,6 +99,26 @@ def _page(found: list[Placed], limit: int, start: Instant | None) -> Page:
         "items": [placed.row for placed in shown],
         "next": None if following is None else seal("timeline", following),
     }
+
+
+def _roles(look: Look) -> list[Placed]:
+    """Who came to hold a role, and who ceased to, as far as that has come to pass: it may have been dated ahead."""
+    state = load(look.connection, look.account)
+    spans = [] if state is None else [span for one in state.profile.contacts.values() for span in one.spans]
+    changes = [
+        (at, change, span)
+        for span in spans
+        for at, change in ((span.since, "began"), (span.until, "ended"))
+        if state is not None and at is not None and look.start <= at <= state.now
+    ]
+    placed = [
+        Placed(
+            Spot(at, _ROLES, f"{span.contact}/{span.role}/{change}"),
+            telling.role(at, change, span, look.people),
+        )
+        for at, change, span in changes
+    ]
+    return sorted((one for one in placed if one.spot < look.end), reverse=True, key=_spot)[: look.limit]
 
 
 def _people(connection: sa.Connection, account: str) -> dict[str, str]:
@@ -165,6 +187,7 @@ _SENT_OR_DUE = sa.func.coalesce(messages.c.sent_at, messages.c.due_at, type_=mes
 _EVENT_ID = events.c.source + sa.literal(" ") + events.c.id
 _ENTRY_ID = sa.cast(health_ledger.c.number, sa.Text)
 _EVERYDAY = 2
+_ROLES = 11
 _SOURCES = (
     Source(frozenset({"event"}), 1, events, events.c.time, _EVENT_ID, _theirs, telling.event),
     Source(frozenset({"health"}), 3, health_ledger, health_ledger.c.at, _ENTRY_ID, _turned, telling.band),
@@ -200,4 +223,4 @@ _SOURCES = (
         telling.merge,
     ),
 )
-"""In the order of their ranks; `_EVERYDAY` lies between the first two."""
+"""In the order of their ranks; `_EVERYDAY` lies between the first two, `_ROLES` above all."""
