@@ -145,6 +145,7 @@ def test_a_commit_is_on_the_disk_before_202_unless_told_otherwise(
     database.close()
 
 
+@pytest.mark.slow
 def test_sixteen_threads_lose_and_double_nothing(house: House) -> None:
     """Half of what each thread sends is sent by its neighbour too: one of the two is a duplicate."""
     house.key("ingest")

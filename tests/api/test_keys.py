@@ -152,6 +152,7 @@ def test_a_scope_that_does_not_exist_makes_no_key(house: House, scopes: list[str
         house.parts.keys.create("crm", scopes, house.clock())
 
 
+@pytest.mark.slow
 def test_no_key_is_ever_logged(asked: House, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     wrong = "jk_canary_of_a_wrong_key"

@@ -321,6 +321,7 @@ def _told(account: str, kind: str, day: float) -> Event:
     return happened if contact is None else by(happened, f"{account}.{contact}")
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(_happenings)
 def test_a_play_tried_does_what_it_does_live(happened: list[tuple[str, int, int, str]]) -> None:

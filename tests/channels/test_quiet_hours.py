@@ -205,6 +205,7 @@ def nights(draw: st.DrawFn) -> tuple[int, QuietHours, ZoneInfo]:
     return now, QuietHours(begins, finishes, draw(st.booleans()), days_off), ZoneInfo(name)
 
 
+@pytest.mark.slow
 @given(nights())
 @settings(max_examples=150, deadline=None)
 def test_quiet_hours_are_those_of_a_minute_by_minute_walk(case: tuple[int, QuietHours, ZoneInfo]) -> None:

@@ -16,6 +16,8 @@ from channels.grammar import RenderFailed
 from channels.limits import MEMORY
 from channels.render import Renderer, Source
 
+pytestmark = pytest.mark.slow
+
 EMAIL = Path(__file__).parents[2] / "templates/email"
 FRAMES = [(EMAIL / name).read_text("utf-8") for name in ("frame.html", "frame.txt")]
 FRAME = Frame("Example", "1 Example Street", unsubscribe_url="https://journeys.example.com/u/t")

@@ -30,6 +30,7 @@ class TestStandIn(KafkaFeedCases):
         return kafka_stand_in
 
 
+@pytest.mark.slow
 class TestRealBroker(KafkaFeedCases):
     @pytest.fixture
     def kafka(self, kafka_real: Kafka) -> Kafka:

@@ -135,6 +135,7 @@ class TestStandIn(KafkaWorkerCases):
         return kafka_stand_in
 
 
+@pytest.mark.slow
 class TestRealBroker(KafkaWorkerCases):
     @pytest.fixture
     def kafka(self, kafka_real: Kafka) -> Kafka:

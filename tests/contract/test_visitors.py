@@ -201,6 +201,7 @@ def test_an_alias_of_a_visitor_is_a_sign_in(store: Database) -> None:
     assert ("page", "acme", "ann", START - DAY) in topic.folded()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.permutations([PAGE, IDENTIFY, TRACK, GROUP]), st.integers(1, 4), st.booleans())
 def test_the_order_of_calls_and_the_size_of_batches_change_nothing(

@@ -27,7 +27,7 @@ from journeys.worker import Worker
 from signals.event import Event
 from signals.instant import MINUTE
 
-pytestmark = [pytest.mark.postgres]
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 
 class CutDatabase(Database):

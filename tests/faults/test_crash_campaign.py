@@ -10,6 +10,7 @@ from faults.campaign import broken, run
 QUICK, FULL = 8, 400
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_doubled_or_sent_twice_however_often_a_process_dies() -> None:
     found, kills = broken(range(QUICK))
     assert not found, "\n".join(map(str, found))

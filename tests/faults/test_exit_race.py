@@ -19,6 +19,8 @@ from journeys.store.tables import decisions, journeys, messages, metadata
 from mailroom import COMPOSER, MORE_TO_ADMIN, TO_ADMIN, House
 from signals.instant import MINUTE
 
+pytestmark = pytest.mark.slow
+
 GONE = {"attribute": "account.status", "is": "cancelled"}
 EXIT = attributes("1m", status="cancelled")
 

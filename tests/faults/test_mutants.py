@@ -28,7 +28,7 @@ CAUGHT_BY = {
     "doubt_is_temporary": "i15_a_message_is_accepted_once",
     "effects_split": "i5_positions_and_effects_agree",
 }
-QUICK = ("offset_before_effects", "blind_resend", "sent_before_conversation", "no_version_check")
+QUICK = ("offset_before_effects", "sent_before_conversation")
 
 
 def test_every_mutant_has_its_checker() -> None:

@@ -16,6 +16,8 @@ from mailroom import House
 from signals.event import Event
 from signals.instant import HOUR, Instant
 
+pytestmark = pytest.mark.slow
+
 DONE = {"attribute": "account.status", "is": "done"}
 EXITS: dict[str, dict[str, Any]] = {
     "an attribute": DONE,

@@ -1,10 +1,13 @@
 """What is known of those who became one depends on what happened, not on when it came to us (semantics §2)."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from households import folded, histories
 from signals.event import Event
+
+pytestmark = pytest.mark.slow
 
 ROUNDS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

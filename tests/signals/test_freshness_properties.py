@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from signals.freshness import Feeds, Heard, Promise, Promises
 from signals.instant import DAY, HOUR, Instant, parse_duration
 from signals.profile import Profile
 from signals.watch import Watched
+
+pytestmark = pytest.mark.slow
 
 ROUNDS = settings(max_examples=200, deadline=None, derandomize=True)
 END = START + 130 * DAY

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from signals.instant import DAY, Instant
 from signals.ledger import Entry
 from signals.profile import Profile
 from signals.watch import Watched, watch
+
+pytestmark = pytest.mark.slow
 
 ROUNDS = settings(max_examples=150, deadline=None, derandomize=True)
 FEWER = settings(max_examples=100, deadline=None, derandomize=True)
