@@ -26,6 +26,9 @@ AT_ONCE = HOUR
 NEVER = 1 << 62
 """Later than every instant."""
 
+NOTHING: tuple[list[int], list[int]] = ([], [0])
+"""A series where nothing was counted. Nobody writes to it."""
+
 WAIT = "wait"
 """In a guard: when the definition is to be looked at next."""
 
@@ -62,14 +65,14 @@ class Guard(NamedTuple):
 
 class Code:
     """The source of one sieve in the making. The names it starts with: `profile`, `now`, `m` (its measures), `opened`
-    (keys of its open signals), `inside` (its segments), `never`, `bisect_left`.
+    (keys of its open signals), `inside` (its segments), `never`, `bisect_left`, `nothing` (no buckets).
     """
 
     def __init__(self, late: bool = False) -> None:
         """`late`: the event may lie anywhere in the past."""
         self.late = late
         self.lines: list[str] = []
-        self.names: dict[str, Any] = {"bisect_left": bisect_left, "never": NEVER}
+        self.names: dict[str, Any] = {"bisect_left": bisect_left, "never": NEVER, "nothing": NOTHING}
         self._known: dict[Hashable, str] = {}
 
     def constant(self, value: Any) -> str:
@@ -97,8 +100,7 @@ class Code:
 
     def series(self, measure: Measure) -> tuple[str, str]:
         """Names for the buckets of the measure's state, and for what lies in each; none where nothing was counted."""
-        state, nothing = self.state(measure), self.let("nothing", "([], [0])")
-        pair = self.let(("series", measure.id), f"{state} or {nothing}")
+        pair = self.let(("series", measure.id), f"{self.state(measure)} or nothing")
         buckets = self.let(("buckets", measure.id), f"{pair}[0]")
         return buckets, self.let(("in buckets", measure.id), f"{pair}[1]")
 

@@ -105,10 +105,12 @@ class ChangeNode(MeasureNode):
 
     def _crossing(self, states: list[Any], now: Instant, holds: bool) -> Instant | None:
         """The next edge at which the answer is another; none found, the last that was looked at."""
-        edge: Instant | None = now
+        edge = now
         for _ in range(EDGES_AHEAD):
-            edge = self._edge_after(states, edge)
-            if edge is None or self._says(self._against(self._since(states, edge))) is not holds:
+            if edge >= self._over(states):
+                return None
+            edge = self._edge_after(edge)
+            if self._says(self._against(self._since(states, edge))) is not holds:
                 break
         return edge
 
@@ -129,8 +131,8 @@ class ChangeNode(MeasureNode):
         made, asked = _Latest.made, (step, self.step, self.block, self.blocks, self.at_least)
         if made.asked == asked and len(made.states) == len(states) and all(map(is_, made.states, states)):
             return made.values
-        since, crossings, unseen = self._crossings(states, step)
-        whole, _ = self._whole(states, step * self.step)
+        whole, grows = self._whole(states, step * self.step)
+        since, crossings, unseen = self._crossings(states, step, grows)
         values = [(step, self._against(since[: max(0, whole) + 1]))]
         for at, group in groupby(sorted(crossings), itemgetter(0)):
             for _, row, count in group:
@@ -143,10 +145,11 @@ class ChangeNode(MeasureNode):
         return values
 
     def _crossings(
-        self, states: list[Any], step: int
+        self, states: list[Any], step: int, grows: Instant | None
     ) -> tuple[list[int], list[tuple[int, int, int]], int | None]:
         """How many came since the recent block began, since the one before it did, …; which of these loses how many at
-        which of the next steps (0: one more block is whole); and the first step beyond them at which one does.
+        which of the next steps (0: one more block is whole, first at `grows`); and the first step beyond them at which
+        one does.
         """
         width, since, unseen = self.block // self.step, [], []
         crossings: list[tuple[int, int, int]] = []
@@ -161,7 +164,6 @@ class ChangeNode(MeasureNode):
                 ]
                 unseen += [bucket + back + 1 for bucket in buckets[stop : stop + 1]]
             since.append(counted)
-        grows = self._whole(states, step * self.step)[1]
         while grows is not None and grows // self.step <= step + self.ahead:
             crossings.append((grows // self.step, 0, 0))
             grows = self._whole(states, grows)[1]
@@ -191,14 +193,8 @@ class ChangeNode(MeasureNode):
             return sure
         return Guard(f"({sure.until}) or ({WAIT} if {WAIT} <= now + {self.block - AT_ONCE} else 0)")
 
-    def _edge_after(self, states: list[Any], now: Instant | None) -> Instant | None:
+    def _edge_after(self, now: Instant) -> Instant:
         """The next instant at which a bucket may cross a block's edge, or one more block of the past be whole."""
-        if now is None or not states:
-            return None
-        if now >= self._over(states):
-            return None
-        if self.block % self.step == 0:
-            return (now // self.step + 1) * self.step
         edges = (
             (now - back * self.block) // self.step * self.step + self.step
             for back in range(1, self.blocks + 2)

@@ -120,7 +120,7 @@ class WindowNode(MeasureNode):
 
     def counted(self, code: Code) -> str:
         """The name of the number in a sieve, asked of those with a `crossing`."""
-        raise NotImplementedError  # abstract: counts and distinct values define it
+        raise NotImplementedError  # abstract: counts, sums and distinct values define it
 
     def buckets(self, state: Any) -> list[int]:
         """One key's buckets."""
@@ -232,13 +232,12 @@ class DistinctNode(WindowNode):
     def __init__(self, source: dict[str, Any], atom: DistinctAtom, measure: Measure, step: Duration) -> None:
         super().__init__(source, atom, measure, step, None)
         self.crossing = self._crossing()
-        self.plain = self.crossing is not None and self.far is not None and self.divisor is None
 
     def test(self, moment: Moment) -> Answer:
         """A plain number against one threshold: answered from when each value was last seen."""
-        state = moment.profile.measures.get(self.measure.id)
-        if not self.plain or not state or self.crossing is None or self.far is None:
+        if self.divisor is not None or self.crossing is None or self.far is None:
             return super().test(moment)
+        state = moment.profile.measures.get(self.measure.id) or {}
         lasts = sorted([kept[0][-1] for kept in state.values()])
         gone = bisect_left(lasts, (moment.now - self.far) // self.step)
         holds = self.matches(len(lasts) - gone)
@@ -250,13 +249,13 @@ class DistinctNode(WindowNode):
 
     def until(self, moment: Moment, holds: bool) -> Instant | None:
         """Values leave with their last bucket: the crossing is the instant at which too few (or few enough) are left."""
-        if self.crossing is None or self.far is None:
+        if self.divisor is None or self.crossing is None or self.far is None:
             return super().until(moment, holds)
         true_when_many, strict, threshold = self.crossing
         moves = self._divisor_until(moment)
         if holds is not true_when_many:
             return moves  # the number only falls by itself
-        factor = 1 if self.divisor is None else account_value(moment.profile, self.divisor, moment.now)[0]
+        factor, _ = account_value(moment.profile, self.divisor, moment.now)
         if not is_number(factor) or factor <= 0:
             return super().until(moment, holds)
         first = (moment.now - self.far) // self.step
