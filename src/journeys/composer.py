@@ -54,6 +54,20 @@ class Office:
         """The preference page of the person."""
         return f"{self.base_url}/p/{sign(self._secret, 'preferences', message.contact, message.account)}"
 
+    def frame(
+        self, cls: str, unsubscribe_url: str | None = None, preferences_url: str | None = None
+    ) -> Frame:
+        """The sheet of a mail of this class, with the ways out where it has any: transactional ones have none."""
+        has_ways_out = cls != MessageClass.TRANSACTIONAL
+        return Frame(
+            sender=self.sender.name or self.sender.address,
+            address=self.postal,
+            purpose=cls,  # type: ignore[arg-type]  # one of the words of MessageClass
+            unsubscribe_url=unsubscribe_url if has_ways_out else None,
+            preferences_url=preferences_url if has_ways_out else None,
+            colour=self.colour,
+        )
+
     def mail(self, message: Message, rendered: Rendered, now: Instant) -> Mail:
         """The bytes that are handed over: the same at every attempt but for the Date. Raises BadHeader."""
         assert message.address is not None
@@ -144,15 +158,10 @@ class Composer:
 
     def _frame(self, message: Message) -> Frame:
         office = self.office
-        subscribed = message.cls is not MessageClass.TRANSACTIONAL
-        return Frame(
-            sender=office.sender.name or office.sender.address,
-            address=office.postal,
-            purpose=message.cls.value,
-            unsubscribe_url=office.unsubscribe_url(message) if subscribed else None,
-            preferences_url=office.preferences_url(message) if subscribed else None,
-            colour=office.colour,
-        )
+        if message.cls is MessageClass.TRANSACTIONAL:  # two signatures are spared
+            return office.frame(message.cls.value)
+        ways_out = office.unsubscribe_url(message), office.preferences_url(message)
+        return office.frame(message.cls.value, *ways_out)
 
 
 def _filled(value: Any, context: dict[str, Any]) -> Any:

@@ -173,7 +173,7 @@ def _homes(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
 def _is_live(work: Work, message: Message) -> bool:
     """Whether the message's journey goes on: it may have ended while the provider was spoken to."""
     state = work.states.get(message.account)
-    return state is not None and any(journey.id == message.journey for journey in state.journeys)
+    return state is not None and state.journey(message.journey) is not None
 
 
 def _feel(work: Work, move: Move, outcome: Outcome, now: Instant, reached: Instant) -> None:

@@ -6,7 +6,6 @@ from typing import cast
 from channels.facts import Facts, Rival, RivalState, SuppressionCause
 from channels.message import UNCAPPED, Message, MessageClass
 from journeys.engine import moment_of
-from journeys.journey import Journey
 from journeys.playbook import Playbook
 from journeys.state import AccountState
 from journeys.store.consent import suppression_keys
@@ -28,7 +27,7 @@ def facts_for(
     now: Instant,
 ) -> Facts:
     """The world as this message needs it. A state that is gone (erased) is a closed contact."""
-    journey = _journey(state, message)
+    journey = None if state is None else state.journey(message.journey)
     contact = None if state is None else state.profile.contacts.get(message.contact)
     play = None if journey is None else playbook.version(journey.play, journey.version)
     seen = None if state is None or journey is None else (state.profile, now, journey, playbook.feeds)
@@ -91,12 +90,6 @@ def _suppression(ledger: Ledger, message: Message) -> SuppressionCause | None:
     keys = suppression_keys(message.contact, message.address)
     found = (ledger.suppressed[key] for key in keys if key in ledger.suppressed)
     return cast("SuppressionCause | None", next(found, None))
-
-
-def _journey(state: AccountState | None, message: Message) -> Journey | None:
-    if state is None:
-        return None
-    return next((journey for journey in state.journeys if journey.id == message.journey), None)
 
 
 def _charges(charge: Charge) -> bool:

@@ -71,18 +71,8 @@ class Gate:
         return list(trial.faults({id(draft.model): draft for draft in drafts}))
 
     def _frames(self) -> Callable[[str], Frame]:
-        office = self._office
-        links = {
-            "unsubscribe_url": f"{office.base_url}/u/gate",
-            "preferences_url": f"{office.base_url}/p/gate",
-        }
-
-        def frame(cls: str) -> Frame:
-            ways = {} if cls == "transactional" else links
-            name = office.sender.name or office.sender.address
-            return Frame(name, office.postal, cls, colour=office.colour, **ways)  # type: ignore[arg-type]
-
-        return frame
+        base = self._office.base_url
+        return lambda cls: self._office.frame(cls, f"{base}/u/gate", f"{base}/p/gate")
 
 
 def _uses(playbook: Playbook) -> Iterator[Use]:

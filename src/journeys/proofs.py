@@ -119,14 +119,8 @@ class Proofs:
 
     def _frame(self, text: Content) -> Frame:
         """The ways out lead nowhere: nobody unsubscribes by looking at a proof."""
-        office = self._office
-        ways = {
-            "unsubscribe_url": f"{office.base_url}/u/test",
-            "preferences_url": f"{office.base_url}/p/test",
-        }
-        given = {} if text.class_ == "transactional" else ways
-        name = office.sender.name or office.sender.address
-        return Frame(name, office.postal, text.class_, colour=office.colour, **given)
+        base = self._office.base_url
+        return self._office.frame(text.class_, f"{base}/u/test", f"{base}/p/test")
 
     def require_allowed(self, address: str) -> str:
         """The normal form of an address tests may go to. Raises NotAllowed, BadAddress."""

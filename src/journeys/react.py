@@ -258,7 +258,7 @@ def _too_old(event: Event, playbook: Playbook, now: Instant) -> bool:
 
 def _note(run: Run, stimulus: Settled | Exit) -> bool:
     """Take news about a journey; False where it is not live any more."""
-    journey = next((one for one in run.state.journeys if one.id == stimulus.journey), None)
+    journey = run.state.journey(stimulus.journey)
     if journey is None:
         return False
     if isinstance(stimulus, Exit):

@@ -112,7 +112,7 @@ class Round:
     def _render(self, message: Message, state: AccountState | None) -> ContentFailure | None:
         """The last check: can it be made? What is made is kept for sending."""
         assert state is not None
-        journey: Journey | None = next((one for one in state.journeys if one.id == message.journey), None)
+        journey = state.journey(message.journey)
         if message.channel == "webhook":
             return self._render_call(message, state, journey)
         made = self._composer.compose(message, state.profile, journey, self._playbook, self._now)

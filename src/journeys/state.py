@@ -33,6 +33,10 @@ class AccountState(msgspec.Struct):
     now: Instant = 0
     stamp: int = 0
 
+    def journey(self, key: str) -> Journey | None:
+        """The live journey of this id; None where it is none, or has ended."""
+        return next((journey for journey in self.journeys if journey.id == key), None)
+
     def due(self) -> Instant | None:
         """The next instant at which something happens here without an event."""
         found = self.profile.look_at

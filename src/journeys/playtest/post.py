@@ -80,7 +80,7 @@ class Post:
         """The last check: whether the text can be made for this person."""
 
         def make() -> ContentFailure | None:
-            journey = next((one for one in state.journeys if one.id == message.journey), None)
+            journey = state.journey(message.journey)
             made = (
                 self._composer.call(message, state.profile, journey, now)
                 if message.channel == "webhook"
