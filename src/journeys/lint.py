@@ -45,7 +45,7 @@ def lint(
         kind: {draft.model.key for draft in drafts if draft.kind == kind}
         for kind in MODELS
         if kind != "policies"
-    } | {"roles": {*ROLES, *(role for draft in drafts for role in _roles_of(draft.body))}}
+    } | {"roles": {*ROLES, *(role for draft in drafts for _, role, _ in _named(draft.body, ("role", "by")))}}
     policies = next((draft.model for draft in drafts if draft.kind == "policies"), None) or Policies()
     faults: list[Fault] = []
     for draft in asked:
@@ -120,19 +120,6 @@ def _strange(draft: Draft, role: str, step: str, known: Known) -> Fault:
     return Fault("plays", draft.key, detail, f"step {step}", draft.file, bool(meant), mend)
 
 
-def _roles_of(value: Any) -> Iterator[str]:
-    """Roles that a text is for, or a condition asks for."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            if name in ("role", "by") and isinstance(item, str):
-                yield item
-            elif name not in _FREE:
-                yield from _roles_of(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _roles_of(item)
-
-
 def _lint_text(draft: Draft, known: Known, policies: Policies) -> Iterator[Fault]:
     text: Any = draft.model
     if isinstance(text, Content):
@@ -145,18 +132,19 @@ def _lint_text(draft: Draft, known: Known, policies: Policies) -> Iterator[Fault
 
 def _lint_names(draft: Draft, known: Known) -> Iterator[Fault]:
     """Signals and segments that conditions ask for and nobody defines: such a condition never holds."""
-    for kind, key, pointer in _named(draft.body, ""):
-        if key not in known[kind] and not pointer.startswith("/trigger"):
-            yield _nowhere(draft, kind, key, pointer, known, blocking=False)
+    for name, key, pointer in _named(draft.body, ("signal", "segment")):
+        if key not in known[f"{name}s"] and not pointer.startswith("/trigger"):
+            yield _nowhere(draft, f"{name}s", key, pointer, known, blocking=False)
 
 
-def _named(value: Any, pointer: str) -> Iterator[tuple[str, str, str]]:
+def _named(value: Any, names: Sequence[str], pointer: str = "") -> Iterator[tuple[str, str, str]]:
+    """The texts under these names wherever they stand in a definition: name, text, pointer."""
     if isinstance(value, Mapping):
         for name, item in value.items():
-            if name in ("signal", "segment") and isinstance(item, str):
-                yield f"{name}s", item, f"{pointer}/{name}"
+            if name in names and isinstance(item, str):
+                yield name, item, f"{pointer}/{name}"
             elif name not in _FREE:
-                yield from _named(item, f"{pointer}/{name}")
+                yield from _named(item, names, f"{pointer}/{name}")
     elif isinstance(value, list):
         for place, item in enumerate(value):
-            yield from _named(item, f"{pointer}/{place}")
+            yield from _named(item, names, f"{pointer}/{place}")

@@ -49,9 +49,7 @@ class AccountsQuery(Paged):
 class TimelineQuery(Paged):
     """Which rows of the time line; all kinds where none is named."""
 
-    kind: list[
-        Literal["event", "role", "signal", "segment", "health", "journey", "message", "task", "decision"]
-    ] = []
+    kind: list[timeline.Kind] = []
 
 
 class ExplainQuery(Query):

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from journeys.store.reads.timeline import Kind
+
 Severity = Literal["info", "warning", "critical"]
 
 
@@ -96,7 +98,7 @@ class TimelineRow(BaseModel):
     """One thing on an account's time line; `refs` names what it is about, by kind of resource."""
 
     at: str
-    kind: Literal["event", "role", "signal", "segment", "health", "journey", "message", "task", "decision"]
+    kind: Kind
     title: str
     detail: str | None
     status: str | None

@@ -47,9 +47,9 @@ def lock_and_load(connection: sa.Connection, ids: Iterable[str]) -> dict[str, Lo
     ]
     fresh: dict[str, Loaded] = {}
     for some in bulk.slices(unknown):
-        asked = sa.select(
-            accounts.c.id, accounts.c.state, accounts.c.known, accounts.c.version, accounts.c.due_at
-        ).where(bulk.among(connection, accounts.c.id, some))
+        asked = sa.select(accounts.c.id, *PACKED, accounts.c.version, accounts.c.due_at).where(
+            bulk.among(connection, accounts.c.id, some)
+        )
         for row in connection.execute(asked):
             fresh[row.id] = Loaded(unpack(row.state, row.known), row.version, row.due_at)
     return {account: fresh.get(account) or kept[account] for account in versions}

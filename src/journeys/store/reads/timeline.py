@@ -5,7 +5,7 @@ product is told once a day ("14 logins, 3 reports viewed, by 4 people"); a page 
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import sqlalchemy as sa
 
@@ -26,8 +26,12 @@ from journeys.store.tables import (
 )
 from signals.instant import LATEST, Instant
 
-KINDS = ("event", "role", "signal", "segment", "health", "journey", "message", "task", "decision")
+Kind: TypeAlias = Literal[
+    "event", "role", "signal", "segment", "health", "journey", "message", "task", "decision"
+]
 """What a row of the time line can be."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Spot(NamedTuple):
@@ -104,19 +108,17 @@ def _page(found: list[Placed], limit: int, start: Instant | None) -> Page:
 def _roles(look: Look) -> list[Placed]:
     """Who came to hold a role, and who ceased to, as far as that has come to pass: it may have been dated ahead."""
     state = load(look.connection, look.account)
-    spans = [] if state is None else [span for one in state.profile.contacts.values() for span in one.spans]
-    changes = [
-        (at, change, span)
-        for span in spans
-        for at, change in ((span.since, "began"), (span.until, "ended"))
-        if state is not None and at is not None and look.start <= at <= state.now
-    ]
+    if state is None:
+        return []
     placed = [
         Placed(
             Spot(at, _ROLES, f"{span.contact}/{span.role}/{change}"),
             telling.role(at, change, span, look.people),
         )
-        for at, change, span in changes
+        for contact in state.profile.contacts.values()
+        for span in contact.spans
+        for at, change in ((span.since, "began"), (span.until, "ended"))
+        if at is not None and look.start <= at <= state.now
     ]
     return sorted((one for one in placed if one.spot < look.end), reverse=True, key=_spot)[: look.limit]
 
